@@ -1,0 +1,63 @@
+# Every target sets up what it needs by itself. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+SETUP_DONE := .venv/.foresail-setup-done
+TEST_PROCESSES ?= 2
+ARGS ?=
+export PYTHON ?=
+
+.PHONY: help setup demo test check bench lock generate \
+	check-format check-lint check-types check-imports check-generated
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP_DONE) ## make .venv with the packages of requirements.lock and this checkout
+
+$(SETUP_DONE): requirements.lock pyproject.toml deploy/setup/python_environment.sh
+	@deploy/setup/python_environment.sh .venv
+	@touch $@
+
+demo: setup ## serve real models on this machine under changing load and watch Foresail act
+	@$(BIN)/foresail demo $(ARGS)
+
+test: setup ## run all tests; more options in ARGS, e.g. ARGS='-k gateway'
+	@deploy/setup/system_packages.sh prometheus
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+
+check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated files
+
+check-format: setup
+	$(BIN)/ruff format --check
+
+check-lint: setup
+	$(BIN)/ruff check
+
+check-types: setup
+	$(BIN)/mypy
+
+check-imports: setup
+	$(BIN)/lint-imports --no-logo
+
+check-generated: setup
+	$(BIN)/foresail generate --check
+
+bench: setup ## measure the budgets (benchmarks/bench_*.py), one after the other
+	@failed=(); \
+	for benchmark in benchmarks/bench_*.py; do \
+		[ -e "$$benchmark" ] || { echo "no benchmarks/bench_*.py yet"; break; }; \
+		echo "== $$benchmark"; \
+		$(BIN)/python "$$benchmark" $(ARGS) || failed+=("$$benchmark"); \
+	done; \
+	if [ $${#failed[@]} -gt 0 ]; then echo "over budget or failed: $${failed[*]}"; exit 1; fi
+
+generate: setup ## write all generated files anew
+	@$(BIN)/foresail generate $(ARGS)
+
+lock: ## make requirements.lock anew; ARGS=--upgrade moves every pin to the newest
+	@deploy/setup/lock.sh $(ARGS)

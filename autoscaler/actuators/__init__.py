@@ -1,0 +1,1 @@
+"""Adapters that change the world: engine processes and the gateway's routes."""

@@ -1,0 +1,139 @@
+"""Joins slo, forecast and capacity for one service: snapshot and history in, an Assessment out. Pure.
+
+Second part of `decide`, after the state has been updated with what the snapshot taught.
+"""
+
+from autoscaler.capacity.estimate import estimate_capacity
+from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
+from autoscaler.forecast.calibration import forecast_peak
+from autoscaler.forecast.demand import demand_series
+from autoscaler.forecast.level_slope import level
+from autoscaler.model.assessment import Assessment, Fleet
+from autoscaler.model.demand import Rates
+from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import ServiceState, VariantState
+from autoscaler.slo.burn import worst_burn_rate
+from autoscaler.slo.quality import doubts
+from collector.model.catalogue import Control, Service, Variant
+from collector.model.reading import fresh_value
+from collector.model.replica import SUPPLY_STATES, ReplicaState
+from collector.model.snapshot import ServiceView
+
+BURN_WINDOW_LEVELS = 5.0
+"""The burn that forbids scale-in is looked at over this many level windows (5 min by default)."""
+
+
+def assess(service: Service, *, inputs: Inputs) -> Assessment:
+    """Everything the plan needs to know about one service."""
+    control, view = inputs.control, inputs.snapshot.service(service.name)
+    known = inputs.state.service(service.name)
+    fleets = _fleets(service, inputs=inputs)
+    series = demand_series(
+        inputs.history,
+        service=service.name,
+        state=known,
+        window_seconds=control.slope_window_seconds,
+    )
+    horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
+    backlog = backlog_requests(view, fleets=fleets)
+    return Assessment(
+        service=service,
+        fleets=fleets,
+        doubts=doubts(view),
+        demand_now=level(series, window_seconds=control.level_window_seconds),
+        forecast=forecast_peak(
+            series,
+            control=control,
+            horizon_seconds=horizon + series.bin_seconds,
+            ratios=known.forecast_ratios,
+        ),
+        held_requests=fresh_value(view.traffic.held_requests) if view else None,
+        oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
+        backlog_requests=backlog,
+        backlog_tokens=_backlog_tokens(backlog, state=known, control=control),
+        burn_rate=worst_burn_rate(
+            service,
+            history=inputs.history,
+            window_seconds=BURN_WINDOW_LEVELS * control.level_window_seconds,
+        ),
+        idle_seconds=_idle_seconds(known, now=inputs.now),
+        violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
+    )
+
+
+def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> float | None:
+    """Requests nobody works on: held ones, and those in flight beyond the serving slots."""
+    if view is None:
+        return None
+    held = fresh_value(view.traffic.held_requests)
+    in_flight = fresh_value(view.traffic.in_flight_requests)
+    if held is None or in_flight is None:
+        return None
+    slots = sum(fleet.variant.slots * len(fleet.serving) for fleet in fleets)
+    return held + max(0.0, in_flight - slots)
+
+
+def _backlog_tokens(
+    backlog: float | None, *, state: ServiceState, control: Control
+) -> Rates | None:
+    if backlog is None:
+        return None
+    rate = backlog / control.backlog_drain_seconds
+    return Rates(
+        requests_per_second=rate,
+        prompt_tokens_per_second=rate * (state.prompt_tokens_per_request or 0.0),
+        output_tokens_per_second=rate * (state.output_tokens_per_request or 0.0),
+    )
+
+
+def _idle_seconds(state: ServiceState, *, now: float) -> float | None:
+    seen = state.last_demand_timestamp_seconds
+    return None if seen is None else max(0.0, now - seen)
+
+
+def _fleets(service: Service, *, inputs: Inputs) -> tuple[Fleet, ...]:
+    fleets = [_fleet(service, variant=variant, inputs=inputs) for variant in service.variants]
+    return tuple(sorted(fleets, key=cost_of_work))
+
+
+def cost_of_work(fleet: Fleet) -> float:
+    """Money per unit of sustained work; variants of unknown capacity count as their prior would."""
+    sustained = fleet.capacity.low_ratio if fleet.capacity else 1.0
+    per_work = fleet.capacity.work_ratio(UNIT_MIX) if fleet.capacity else 1.0
+    return fleet.variant.cost_per_hour * per_work / sustained
+
+
+UNIT_MIX = Rates(
+    requests_per_second=0.0, prompt_tokens_per_second=4.0, output_tokens_per_second=1.0
+)
+"""Mix by which variants are compared; prompt to output about 4 : 1 in recorded conversations."""
+
+
+def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
+    state = inputs.state.variant(service.name, variant.name)
+    views = [
+        view
+        for view in inputs.snapshot.replicas_of(service.name)
+        if view.replica.variant == variant.name
+    ]
+    states = [view.replica.state for view in views]
+    return Fleet(
+        variant=variant,
+        supply=tuple(view for view in views if view.replica.state in SUPPLY_STATES),
+        serving=tuple(view for view in views if view.replica.state is ReplicaState.SERVING),
+        draining_count=states.count(ReplicaState.DRAINING),
+        capacity=estimate_capacity(variant, state=state),
+        lead_time_seconds=lead_time_seconds(variant, state=state),
+        footprint_bytes=footprint_bytes(variant, state=state),
+        start_allowed_timestamp_seconds=start_allowed(state, control=inputs.control),
+    )
+
+
+def start_allowed(state: VariantState, *, control: Control) -> float:
+    """When the next start may be tried: at once, or after a wait that doubles per failure."""
+    failed = state.last_start_failure_timestamp_seconds
+    if failed is None or state.consecutive_start_failures == 0:
+        return float("-inf")
+    doublings = min(state.consecutive_start_failures - 1, 20)
+    wait = min(control.start_retry_seconds * 2.0**doublings, control.start_retry_max_seconds)
+    return failed + wait

@@ -1,0 +1,1 @@
+"""What a replica sustains, learned from engines near saturation. Pure."""

@@ -1,0 +1,63 @@
+"""From a prior and measured samples to an interval. Pure.
+
+A sample is the work per second that a busy replica did, in units of the prior (1 = as promised).
+Only busy replicas say what they can do; an idle one proves no more than what it just did.
+"""
+
+import numpy as np
+
+from autoscaler.model.capacity import Capacity
+from autoscaler.model.state import VariantState
+from collector.model.catalogue import Variant
+from collector.model.history import FloatArray
+
+PRIOR_LOW_RATIO = 0.8
+PRIOR_HIGH_RATIO = 1.2
+"""How far a declared or probed cost may be off; a probe of seconds repeats within about 20 %."""
+PRIOR_WEIGHT_SAMPLES = 3.0
+MAX_DEVIATIONS = 3.5
+"""Source: Iglewicz and Hoaglin (1993), modified z-score for outliers."""
+
+
+def estimate_capacity(variant: Variant, *, state: VariantState) -> Capacity | None:
+    """The capacity of one replica; None without any prior, since then a token has no known cost."""
+    prior = state.probed_capacity or variant.capacity_prior
+    if prior is None:
+        return None
+    low, high, count = _interval(state.saturated_work_ratios)
+    proven = _proven(state.unsaturated_work_ratios)
+    return Capacity(
+        prompt_seconds_per_token=prior.prompt_seconds_per_token,
+        output_seconds_per_token=prior.output_seconds_per_token,
+        low_ratio=max(low, proven),
+        high_ratio=max(high, low, proven),
+        sample_count=count,
+    )
+
+
+def _interval(samples: tuple[float, ...]) -> tuple[float, float, int]:
+    inliers = without_outliers(np.asarray(samples, dtype=np.float64))
+    if not len(inliers):
+        return PRIOR_LOW_RATIO, PRIOR_HIGH_RATIO, 0
+    weight = len(inliers) / (len(inliers) + PRIOR_WEIGHT_SAMPLES)
+    low, high = np.quantile(inliers, (0.2, 0.8))
+    return (
+        float(weight * low + (1 - weight) * PRIOR_LOW_RATIO),
+        float(weight * high + (1 - weight) * PRIOR_HIGH_RATIO),
+        len(inliers),
+    )
+
+
+def _proven(samples: tuple[float, ...]) -> float:
+    """Work that was done without being busy; one extraordinary sample proves nothing."""
+    return float(np.quantile(np.asarray(samples), 0.9)) if len(samples) >= 3 else 0.0
+
+
+def without_outliers(samples: FloatArray) -> FloatArray:
+    """The samples within MAX_DEVIATIONS median absolute deviations of their median."""
+    if len(samples) < 3:
+        return samples
+    median = np.median(samples)
+    spread = max(float(np.median(np.abs(samples - median))), 0.01 * abs(float(median)))
+    kept: FloatArray = samples[0.6745 * np.abs(samples - median) <= MAX_DEVIATIONS * spread]
+    return kept

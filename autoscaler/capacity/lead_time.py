@@ -1,0 +1,28 @@
+"""How long a start takes, and what a replica holds, from what was measured. Pure."""
+
+import numpy as np
+
+from autoscaler.model.state import VariantState
+from collector.model.catalogue import ProcessTarget, Variant
+
+UNMEASURED_LEAD_TIME_SECONDS = 60.0
+"""Until the first start was measured. Source: cold loads of 8-70 B models take 30-100 s in the
+vLLM sleep-mode report (2025)."""
+FOOTPRINT_MARGIN_RATIO = 1.1
+"""On the largest footprint seen: caches grow with use."""
+
+
+def lead_time_seconds(variant: Variant, *, state: VariantState) -> float:
+    """P90 from the decision to the first useful token."""
+    if state.lead_time_seconds:
+        return float(np.quantile(np.asarray(state.lead_time_seconds), 0.9))
+    if isinstance(variant.target, ProcessTarget):
+        return min(UNMEASURED_LEAD_TIME_SECONDS, variant.target.startup_timeout_seconds)
+    return UNMEASURED_LEAD_TIME_SECONDS
+
+
+def footprint_bytes(variant: Variant, *, state: VariantState) -> int:
+    """What one more replica must be expected to hold: as measured once measured, else as declared."""
+    if not state.footprint_bytes:
+        return variant.memory_bytes
+    return int(max(state.footprint_bytes) * FOOTPRINT_MARGIN_RATIO)

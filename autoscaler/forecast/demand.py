@@ -1,0 +1,54 @@
+"""Admitted demand of one service, from history and what is known about its requests. Pure."""
+
+import numpy as np
+
+from autoscaler.model.demand import DemandSeries
+from autoscaler.model.state import ServiceState
+from collector.model.history import History, Signal
+from collector.model.ids import ServiceName
+
+MIN_COMPLETED_REQUESTS = 5.0
+"""Fewer completions than this say little about the mean length; the remembered one is kept."""
+
+
+def demand_series(
+    history: History, *, service: ServiceName, state: ServiceState, window_seconds: float
+) -> DemandSeries:
+    """Arrivals per bin and the tokens they bring; empty arrays for a service without history.
+
+    Output tokens are arrivals times the mean output length: what running requests have produced so
+    far says how fast the replicas are, not how much was asked of them.
+    """
+    requests, covered = history.rates(
+        Signal.ARRIVED_REQUESTS, service, window_seconds=window_seconds
+    )
+    prompt, prompt_covered = history.rates(
+        Signal.ADMITTED_PROMPT_TOKENS, service, window_seconds=window_seconds
+    )
+    output = requests * (state.output_tokens_per_request or 0.0)
+    return DemandSeries(
+        bin_seconds=history.bin_seconds,
+        requests_per_second=requests,
+        prompt_tokens_per_second=prompt,
+        output_tokens_per_second=output,
+        covered_seconds=np.minimum(covered, prompt_covered),
+    )
+
+
+def mean_lengths(
+    history: History, *, service: ServiceName, window_seconds: float, state: ServiceState
+) -> tuple[float | None, float | None]:
+    """(prompt, output) tokens per request over the window, else what is remembered; None if neither."""
+    completed = _total(history, Signal.COMPLETED_REQUESTS, service, window_seconds)
+    arrived = _total(history, Signal.ARRIVED_REQUESTS, service, window_seconds)
+    prompt, output = state.prompt_tokens_per_request, state.output_tokens_per_request
+    if arrived >= MIN_COMPLETED_REQUESTS:
+        prompt = _total(history, Signal.ADMITTED_PROMPT_TOKENS, service, window_seconds) / arrived
+    if completed >= MIN_COMPLETED_REQUESTS:
+        output = _total(history, Signal.OUTPUT_TOKENS, service, window_seconds) / completed
+    return prompt, output
+
+
+def _total(history: History, signal: Signal, service: ServiceName, window_seconds: float) -> float:
+    rates, covered = history.rates(signal, service, window_seconds=window_seconds)
+    return float((rates * covered).sum())

@@ -1,0 +1,28 @@
+"""The verdict on one action under the catalogue's authority. Pure.
+
+For now a default per kind of action; the matrix of rules refines it later. The most restrictive of
+mode and level wins.
+"""
+
+from autoscaler.model.action import Action, Hold, Scale
+from autoscaler.model.decision import Verdict
+from collector.model.catalogue import ActionKind, Authority, AuthorityLevel, Mode
+
+
+def govern(action: Action, *, authority: Authority) -> Verdict:
+    """Whether the action may be carried out."""
+    match action:
+        case Hold():
+            return Verdict.NOTHING_TO_DO
+        case Scale():
+            return _verdict(authority.level(ActionKind.SCALE), mode=authority.mode)
+
+
+def _verdict(level: AuthorityLevel, *, mode: Mode) -> Verdict:
+    match level:
+        case AuthorityLevel.DENY:
+            return Verdict.DENIED
+        case AuthorityLevel.ADVISE:
+            return Verdict.ADVISE
+        case AuthorityLevel.AUTO:
+            return Verdict.ACT if mode is Mode.ACTIVE else Verdict.DRY_RUN

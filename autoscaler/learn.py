@@ -1,0 +1,140 @@
+"""What a snapshot and events teach: state in, state out. Pure.
+
+First part of `decide` (`observe`), and between ticks (`apply_event`).
+"""
+
+from dataclasses import replace
+
+from autoscaler.capacity.learn import RUN_SECONDS_PER_LEVEL_WINDOW, learn
+from autoscaler.forecast.calibration import score_forecasts
+from autoscaler.forecast.demand import demand_series, mean_lengths
+from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
+from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import MAX_SAMPLES, ControllerState, ServiceState, VariantState, bounded
+from collector.model.catalogue import Service
+from collector.model.history import Signal
+from collector.model.ids import ServiceName, VariantName
+from collector.model.reading import fresh_value
+from collector.model.replica import ReplicaState
+from collector.model.snapshot import ReplicaView
+
+SHORT_LIFE_SECONDS = 60.0
+"""A replica that dies within this time of serving counts as a failed start, so that a crash loop
+backs off."""
+
+
+def observe(inputs: Inputs) -> ControllerState:
+    """The state with everything this snapshot teaches; services no longer declared are forgotten."""
+    services = {
+        service.name: _observe_service(service, inputs=inputs)
+        for service in inputs.catalogue.services
+    }
+    learned = replace(inputs.state, services=services, replicas={})
+    for view in inputs.snapshot.replicas:
+        learned = _observe_replica(learned, view=view, inputs=inputs)
+    return learned
+
+
+def apply_event(state: ControllerState, event: Event) -> ControllerState:
+    """The state after one fact from the executor."""
+    variant = state.variant(event.service, event.variant)
+    match event:
+        case ReplicaReady():
+            changed = replace(
+                variant,
+                lead_time_seconds=bounded(variant.lead_time_seconds, event.lead_time_seconds),
+                probed_capacity=event.probed_capacity or variant.probed_capacity,
+                consecutive_start_failures=0,
+            )
+        case ReplicaStartFailed():
+            changed = _failed(variant, at=event.failed_timestamp_seconds)
+        case ReplicaDied() if event.lived_seconds < SHORT_LIFE_SECONDS:
+            changed = _failed(variant, at=event.died_timestamp_seconds)
+        case ReplicaDied():
+            changed = variant
+    return with_variant(state, event.service, event.variant, changed)
+
+
+def with_variant(
+    state: ControllerState, service: ServiceName, variant: VariantName, changed: VariantState
+) -> ControllerState:
+    """The state with one variant replaced."""
+    of_service = {**state.variants.get(service, {}), variant: changed}
+    return replace(state, variants={**state.variants, service: of_service})
+
+
+def _failed(variant: VariantState, *, at: float) -> VariantState:
+    return replace(
+        variant,
+        consecutive_start_failures=variant.consecutive_start_failures + 1,
+        last_start_failure_timestamp_seconds=at,
+    )
+
+
+def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
+    known, history, window = (
+        inputs.state.service(service.name),
+        inputs.history,
+        inputs.control.slope_window_seconds,
+    )
+    prompt, output = mean_lengths(history, service=service.name, window_seconds=window, state=known)
+    known = replace(
+        known,
+        prompt_tokens_per_request=prompt,
+        output_tokens_per_request=output,
+        last_demand_timestamp_seconds=_last_demand(known, service=service.name, inputs=inputs),
+    )
+    series = demand_series(history, service=service.name, state=known, window_seconds=2 * window)
+    return score_forecasts(
+        known, series=series, control=inputs.control, now_timestamp_seconds=inputs.now
+    )
+
+
+def _last_demand(known: ServiceState, *, service: ServiceName, inputs: Inputs) -> float:
+    """When the service was last wanted; now, as long as that cannot be told (unknown is not idle)."""
+    before = known.last_demand_timestamp_seconds
+    if before is None or _may_have_demand(service, inputs=inputs):
+        return inputs.now
+    return min(before, inputs.now)
+
+
+def _may_have_demand(service: ServiceName, *, inputs: Inputs) -> bool:
+    view = inputs.snapshot.service(service)
+    if view is None:
+        return True
+    waiting = (
+        fresh_value(view.traffic.held_requests),
+        fresh_value(view.traffic.in_flight_requests),
+    )
+    rates, covered = inputs.history.rates(
+        Signal.ARRIVED_REQUESTS, service, window_seconds=inputs.history.bin_seconds
+    )
+    blind = None in waiting or not covered.any()
+    return blind or any(waiting) or bool((rates > 0).any())
+
+
+def _observe_replica(
+    learned: ControllerState, *, view: ReplicaView, inputs: Inputs
+) -> ControllerState:
+    replica = view.replica
+    variant = inputs.catalogue.variant(replica.service, replica.variant)
+    if variant is None or replica.state is not ReplicaState.SERVING:
+        return learned
+    lesson = learn(
+        view,
+        variant=variant,
+        variant_state=_with_footprint(learned.variant(replica.service, replica.variant), view),
+        previous=inputs.state.replicas.get(replica.replica_id),
+        run_seconds=RUN_SECONDS_PER_LEVEL_WINDOW * inputs.control.level_window_seconds,
+    )
+    if lesson.sample is not None:
+        samples = {**learned.replicas, replica.replica_id: lesson.sample}
+        learned = replace(learned, replicas=samples)
+    return with_variant(learned, replica.service, replica.variant, lesson.variant)
+
+
+def _with_footprint(state: VariantState, view: ReplicaView) -> VariantState:
+    measured = fresh_value(view.memory_bytes)
+    if measured is None or measured <= 0:
+        return state
+    return replace(state, footprint_bytes=(*state.footprint_bytes, int(measured))[-MAX_SAMPLES:])

@@ -1,0 +1,66 @@
+"""All that the earlier stages found out about one service, for the plan."""
+
+from dataclasses import dataclass
+
+from autoscaler.model.action import Reason
+from autoscaler.model.capacity import Capacity
+from autoscaler.model.demand import Forecast, Rates
+from collector.model.catalogue import Service, Variant
+from collector.model.snapshot import ReplicaView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Replicas of one variant."""
+
+    variant: Variant
+    supply: tuple[ReplicaView, ...]  # pending, loading, serving
+    serving: tuple[ReplicaView, ...]
+    draining_count: int
+    capacity: Capacity | None  # of one replica; None: a token has no known cost yet
+    lead_time_seconds: float
+    footprint_bytes: int  # of one more replica
+    start_allowed_timestamp_seconds: float  # earlier: waiting after failed starts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """One service before the plan."""
+
+    service: Service
+    fleets: tuple[Fleet, ...]  # in growth order: cheapest work first
+    doubts: tuple[tuple[Reason, str], ...]
+    demand_now: Rates | None
+    forecast: Forecast | None
+    held_requests: float | None
+    oldest_held_seconds: float
+    backlog_requests: float | None  # held, and queued beyond the slots of serving replicas
+    backlog_tokens: Rates | None  # the backlog as demand, spread over the time to drain it
+    burn_rate: float | None
+    idle_seconds: float | None  # since the last demand; None: unknown
+    violation_price_per_minute: float
+
+    @property
+    def supply_count(self) -> int:
+        """Replicas that serve or will."""
+        return sum(len(fleet.supply) for fleet in self.fleets)
+
+    @property
+    def serving_count(self) -> int:
+        """Replicas that serve now."""
+        return sum(len(fleet.serving) for fleet in self.fleets)
+
+    @property
+    def capacity(self) -> Capacity | None:
+        """Capacity of the first variant in growth order, the unit in which work is counted."""
+        return self.fleets[0].capacity if self.fleets else None
+
+    @property
+    def min_replicas(self) -> int:
+        """Declared minimum over all variants."""
+        return sum(fleet.variant.min_replicas for fleet in self.fleets)
+
+    @property
+    def max_replicas(self) -> int:
+        """Declared maximum over all variants."""
+        return sum(fleet.variant.max_replicas for fleet in self.fleets)

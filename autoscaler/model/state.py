@@ -1,0 +1,95 @@
+"""Everything the controller has learned and must remember, as one serialisable value.
+
+`decide` takes it and returns the next one; events are applied between ticks. A restart or a replay
+continues from a checkpoint of it. All collections are bounded by the constants below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autoscaler.model.action import Reason
+from collector.model.catalogue import CapacityPrior
+from collector.model.ids import ReplicaId, ServiceName, VariantName
+
+MAX_SAMPLES = 240
+"""Kept per kind of sample; with 15 s bins that is the last hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastForecast:
+    """A forecast waiting to be compared with what came."""
+
+    made_timestamp_seconds: float
+    due_timestamp_seconds: float  # end of the window it spoke about
+    tokens_per_second: float  # point forecast of the maximum within the window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """How many replicas were needed at one moment; the scale-in hold looks back over these."""
+
+    timestamp_seconds: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """What is remembered about one service."""
+
+    recommendations: tuple[Recommendation, ...] = ()  # oldest first, within the hold window
+    pending_forecasts: tuple[PastForecast, ...] = ()
+    forecast_ratios: tuple[float, ...] = ()  # actual / forecast of past maxima, newest last
+    output_tokens_per_request: float | None = None  # mean of completed requests
+    prompt_tokens_per_request: float | None = None
+    last_demand_timestamp_seconds: float | None = None  # None: no request ever seen
+    last_reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantState:
+    """What is remembered about one variant of one service."""
+
+    probed_capacity: CapacityPrior | None = (
+        None  # from the start-up probe; wins over the declared one
+    )
+    saturated_work_ratios: tuple[float, ...] = ()  # work done per second by one busy replica
+    unsaturated_work_ratios: tuple[float, ...] = ()  # done while not busy: lower bounds of capacity
+    lead_time_seconds: tuple[float, ...] = ()  # order to first useful token, newest last
+    footprint_bytes: tuple[int, ...] = ()  # measured of serving replicas, newest last
+    consecutive_start_failures: int = 0
+    last_start_failure_timestamp_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkSample:
+    """A running count of one replica's work while it was (or was not) near saturation."""
+
+    observed_timestamp_seconds: float
+    prompt_tokens_total: float
+    output_tokens_total: float
+    is_saturated: bool  # slots nearly all busy, or a queue, at that moment
+    run_seconds: float = 0.0  # length of the unbroken run in the same condition
+    run_prompt_tokens: float = 0.0
+    run_output_tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerState:
+    """All of it."""
+
+    services: Mapping[ServiceName, ServiceState] = field(default_factory=dict)
+    variants: Mapping[ServiceName, Mapping[VariantName, VariantState]] = field(default_factory=dict)
+    replicas: Mapping[ReplicaId, WorkSample] = field(default_factory=dict)
+
+    def service(self, name: ServiceName) -> ServiceState:
+        """What is known about a service; nothing for a new one."""
+        return self.services.get(name, ServiceState())
+
+    def variant(self, service: ServiceName, variant: VariantName) -> VariantState:
+        """What is known about a variant; nothing for a new one."""
+        return self.variants.get(service, {}).get(variant, VariantState())
+
+
+def bounded(samples: tuple[float, ...], new: float) -> tuple[float, ...]:
+    """The samples with one more, the oldest dropped above MAX_SAMPLES."""
+    return (*samples, new)[-MAX_SAMPLES:]

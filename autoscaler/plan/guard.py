@@ -1,0 +1,126 @@
+"""Whether a replica may go: fresh data, no burning budget, the hold, and the N-1 test. Pure.
+
+Rule 2 of the design: a forecast may raise capacity, never force it down.
+"""
+
+from dataclasses import dataclass
+
+from autoscaler.model.action import Reason
+from autoscaler.model.assessment import Assessment
+from autoscaler.model.state import Recommendation
+from autoscaler.plan.size import Need, replicas_for
+from collector.model.catalogue import Control
+
+MAX_STEP_RATIO = 1 / 6
+"""Of the supply, per decision; at least one replica."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What must be kept for now."""
+
+    replicas: int
+    reason: Reason | None  # why not fewer; None when nothing stands in the way
+    is_blind: bool  # unknown data: not even memory pressure may take one away
+
+
+def scale_in_floor(
+    assessment: Assessment,
+    *,
+    need: Need,
+    recommendations: tuple[Recommendation, ...],
+    control: Control,
+    now: float,
+) -> Floor:
+    """The smallest replica count that may be gone down to at `now`.
+
+    `recommendations` is what was needed over the hold window, this moment included.
+    """
+    supply = assessment.supply_count
+    if assessment.doubts:
+        return Floor(replicas=supply, reason=assessment.doubts[0][0], is_blind=True)
+    if need.replicas >= supply:
+        return Floor(replicas=min(supply, need.replicas), reason=None, is_blind=False)
+    soft = _soft_reason(
+        assessment, need=need, recommendations=recommendations, control=control, now=now
+    )
+    if soft is not None:
+        return Floor(replicas=supply, reason=soft, is_blind=False)
+    return _step_down(assessment, recommendations=recommendations, control=control)
+
+
+def _soft_reason(
+    assessment: Assessment,
+    *,
+    need: Need,
+    recommendations: tuple[Recommendation, ...],
+    control: Control,
+    now: float,
+) -> Reason | None:
+    if assessment.serving_count < assessment.supply_count or _drains(assessment):
+        return Reason.CHANGE_IN_PROGRESS
+    if assessment.burn_rate is None:
+        return Reason.NO_FRESH_DATA
+    if assessment.burn_rate > 1.0:
+        return Reason.BUDGET_BURNING
+    if need.replicas == 0 and not is_idle(assessment, control=control):
+        return Reason.SCALE_IN_HOLD if assessment.supply_count == 1 else None
+    if not _hold_is_over(recommendations, assessment=assessment, control=control, now=now):
+        return Reason.SCALE_IN_HOLD
+    return None
+
+
+def _hold_is_over(
+    recommendations: tuple[Recommendation, ...],
+    *,
+    assessment: Assessment,
+    control: Control,
+    now: float,
+) -> bool:
+    """True when fewer were enough at every look of a whole hold window."""
+    if not recommendations:
+        return False
+    watched_seconds = now - recommendations[0].timestamp_seconds
+    if watched_seconds < control.scale_in_hold_seconds * 0.9:
+        return False
+    return max(each.replicas for each in recommendations) < assessment.supply_count
+
+
+def _step_down(
+    assessment: Assessment, *, recommendations: tuple[Recommendation, ...], control: Control
+) -> Floor:
+    supply = assessment.supply_count
+    held_maximum = max((each.replicas for each in recommendations), default=supply)
+    step = max(1, int(supply * MAX_STEP_RATIO))
+    lowest = max(held_maximum, supply - step, assessment.min_replicas)
+    if lowest == 0 and not is_idle(assessment, control=control):
+        lowest = 1
+    tested = max(lowest, _consolidation_floor(assessment, control=control))
+    if tested >= supply:
+        return Floor(replicas=supply, reason=Reason.CONSOLIDATION_TEST, is_blind=False)
+    return Floor(replicas=tested, reason=None, is_blind=False)
+
+
+def _consolidation_floor(assessment: Assessment, *, control: Control) -> int:
+    """The N-1 test: what the demand of now and of the forecast needs at the scale-in utilisation."""
+    capacity, forecast = assessment.capacity, assessment.forecast
+    if is_idle(assessment, control=control):
+        return 0
+    if capacity is None or forecast is None:
+        return assessment.supply_count
+    return replicas_for(
+        capacity.work_ratio(forecast.upper),
+        capacity=capacity,
+        utilisation=control.scale_in_utilisation_ratio,
+    )
+
+
+def is_idle(assessment: Assessment, *, control: Control) -> bool:
+    """No demand for the idle time, nothing held, nothing queued."""
+    idle = assessment.idle_seconds
+    waiting = assessment.held_requests or assessment.backlog_requests
+    return idle is not None and idle >= control.idle_to_zero_seconds and not waiting
+
+
+def _drains(assessment: Assessment) -> bool:
+    return any(fleet.draining_count for fleet in assessment.fleets)

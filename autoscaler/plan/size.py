@@ -1,0 +1,121 @@
+"""How many replicas a demand needs, and what the k-th of them is worth. Pure."""
+
+import math
+from dataclasses import dataclass
+
+from autoscaler.model.assessment import Assessment
+from autoscaler.model.capacity import Capacity
+from autoscaler.model.demand import Rates
+from collector.model.catalogue import Control
+
+MINUTES_PER_HOUR = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one service needs now."""
+
+    replicas: int  # inside its declared minimum and maximum
+    unbounded_replicas: int  # what the demand alone asks for
+    backlog_decides: bool  # without the backlog fewer would do
+    scenario_works: tuple[
+        float, ...
+    ]  # replica-seconds per second, one per scenario, backlog included
+
+
+def size(assessment: Assessment, *, control: Control) -> Need:
+    """Replicas to carry the upper scenario plus the backlog at the target utilisation.
+
+    Without a known capacity a standing backlog asks for one more than is there, and only once the
+    last one serves; without demand data the present supply is kept.
+    """
+    works = scenario_works(assessment)
+    if works is None:
+        wanted, by_backlog = _without_capacity(assessment), True
+    else:
+        capacity = _known(assessment.capacity)
+        wanted = replicas_for(
+            works[-1], capacity=capacity, utilisation=control.utilisation_target_ratio
+        )
+        without = works[-1] - _backlog_work(assessment, capacity)
+        by_backlog = wanted > replicas_for(
+            without, capacity=capacity, utilisation=control.utilisation_target_ratio
+        )
+    if assessment.held_requests:
+        wanted = max(wanted, 1)
+    return Need(
+        replicas=max(assessment.min_replicas, min(wanted, assessment.max_replicas)),
+        unbounded_replicas=wanted,
+        backlog_decides=by_backlog,
+        scenario_works=works or (),
+    )
+
+
+def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -> int:
+    """The smallest count that carries the work with each replica at most `utilisation` of its lower
+    bound; 0 for no work."""
+    if work_ratio <= 0:
+        return 0
+    return math.ceil(work_ratio / (capacity.low_ratio * utilisation) - 1e-9)
+
+
+def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:
+    """Work per scenario including the backlog; None when demand or its cost is unknown."""
+    capacity, forecast = assessment.capacity, assessment.forecast
+    if capacity is None or forecast is None:
+        return None
+    backlog = _backlog_work(assessment, capacity)
+    peak = capacity.work_ratio(forecast.peak)
+    return tuple(peak * factor + backlog for factor in forecast.scenario_factors)
+
+
+def shortfall_ratio(works: tuple[float, ...], *, carried_work: float) -> float:
+    """Expected share of the demand that is not carried; 0 without demand."""
+    shares = [max(0.0, 1.0 - carried_work / work) if work > 0 else 0.0 for work in works]
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def replica_values_per_hour(
+    assessment: Assessment, *, need: Need, count: int, control: Control
+) -> tuple[float, ...]:
+    """Money per hour that the 1st … `count`-th replica saves in violations. Shape (count,), falling.
+
+    A held request makes the first replica worth a full violation whatever the forecast says, more
+    the nearer the hold is to its end, so that nobody starves behind an equal.
+    """
+    price = assessment.violation_price_per_minute * MINUTES_PER_HOUR
+    capacity = assessment.capacity
+    per_replica = (capacity.low_ratio if capacity else 1.0) * control.utilisation_target_ratio
+    missing = [
+        shortfall_ratio(need.scenario_works, carried_work=per_replica * k) for k in range(count + 1)
+    ]
+    values = [price * (missing[k] - missing[k + 1]) for k in range(count)]
+    if values and assessment.held_requests:
+        values[0] = max(values[0], price * urgency(assessment))
+    elif not need.scenario_works:
+        values = [price if k < need.replicas else 0.0 for k in range(count)]
+    return tuple(values)
+
+
+def urgency(assessment: Assessment) -> float:
+    """1 for a request just held, 2 for one at the end of its hold."""
+    waited = assessment.oldest_held_seconds / max(assessment.service.hold_timeout_seconds, 1e-9)
+    return 1.0 + min(waited, 1.0)
+
+
+def _without_capacity(assessment: Assessment) -> int:
+    """Unknown capacity with a queue allows one more at a time (design, section 5)."""
+    all_serve = assessment.serving_count == assessment.supply_count
+    one_more = bool(assessment.backlog_requests) and all_serve
+    return assessment.supply_count + (1 if one_more else 0)
+
+
+def _backlog_work(assessment: Assessment, capacity: Capacity) -> float:
+    backlog: Rates | None = assessment.backlog_tokens
+    return capacity.work_ratio(backlog) if backlog else 0.0
+
+
+def _known(capacity: Capacity | None) -> Capacity:
+    if capacity is None:
+        raise ValueError("capacity must be known here; scenario_works is None without it")
+    return capacity

@@ -1,0 +1,1 @@
+"""How well the objectives are met, from history. Pure."""

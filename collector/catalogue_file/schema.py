@@ -1,0 +1,269 @@
+"""The form of catalogue.yaml: every key with meaning, unit, default and the reason for the default.
+
+In: plain values of the file. Out: a validated `CatalogueFile`, which `convert` turns into the
+dataclasses everybody else uses. Also the source of deploy/schema/catalogue.schema.json. Rules that
+concern one key are here; rules across keys are in `checks`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from collector.catalogue_file.target_schema import TargetPart
+from collector.catalogue_file.words import ClientModel, Name
+from collector.files.part import FilePart, choice, required_choice
+from collector.files.units import Duration, MemoryAmount, Ratio, Share
+from collector.model.catalogue import AuthorityLevel, Mode, PoolKind, Sli
+from collector.model.replica import EngineKind
+
+MAX_REPLICAS = 10_000
+MAX_SLOTS = 100_000
+MAX_HELD_REQUESTS = 1_000_000
+
+Money = Annotated[float, Field(ge=0)]
+
+
+class AuthorityPart(FilePart):
+    """Who may decide what. It only narrows: whatever is not said here is advised, not done."""
+
+    mode: Mode = choice(
+        "dry_run",
+        description="active: decisions are carried out. dry_run: they are made, recorded and shown, "
+        "and nothing is touched. Default dry_run, so that a first start can be watched.",
+    )
+    scale: AuthorityLevel = choice(
+        "advise",
+        description="Who decides on starting and stopping replicas: auto, advise (shown only) or "
+        "deny. Default advise: acting is granted, never assumed.",
+    )
+    swap: AuthorityLevel = choice(
+        "advise",
+        description="Who decides on exchanging models in shared memory: auto, advise or deny. "
+        "Default advise: acting is granted, never assumed.",
+    )
+    reshape: AuthorityLevel = choice(
+        "advise",
+        description="Who decides on cutting accelerators anew: auto, advise or deny. Default advise: "
+        "acting is granted, never assumed.",
+    )
+
+
+class PoolPart(FilePart):
+    """Memory that replicas share."""
+
+    kind: PoolKind = required_choice(
+        description="Whose memory it is. unified: shared by processor and accelerator, also a box "
+        "without accelerator. discrete: of one accelerator."
+    )
+    capacity: MemoryAmount = Field(
+        description="All the memory Foresail may count on here, e.g. 24GiB (2^30) or 24GB (10^9)."
+    )
+    reserve: MemoryAmount | Literal[0] = Field(
+        default=0,
+        description="Part of the capacity that replicas never get, for the system and other "
+        "programs. Default 0, for a capacity that already leaves room.",
+    )
+
+
+class TierPart(FilePart):
+    """A business class of services."""
+
+    violation_price_per_minute: Money = Field(
+        description="What a minute outside the objectives costs, in the money of cost_per_hour. It "
+        "decides who gets memory when not all can have it."
+    )
+
+
+class ControlPart(FilePart):
+    """Windows and limits of the decisions. The defaults suit models that take minutes to load."""
+
+    level_window: Duration = Field(
+        default="60s",
+        description="Demand now is the mean over this window. Default 60s: shorter follows noise, "
+        "longer sees a rise late.",
+    )
+    slope_window: Duration = Field(
+        default="5m",
+        description="The upward trend is fitted over this window. Default 5m: about the time a model "
+        "takes to load, which is how far the trend is carried on.",
+    )
+    scale_in_hold: Duration = Field(
+        default="5m",
+        description="A replica goes once it was not needed for this long. Default 5m: a restart of a "
+        "large model costs as much.",
+    )
+    idle_to_zero: Duration = Field(
+        default="15m",
+        description="The last replica goes after this long without any request, where min_replicas "
+        "is 0. Default 15m: people pause that long within one task.",
+    )
+    utilisation_target: Ratio = Field(
+        default="80%",
+        description="How much of the capacity is planned to be used when replicas are added. Default "
+        "80%: queues grow steeply above it.",
+    )
+    scale_in_utilisation: Ratio = Field(
+        default="70%",
+        description="The most the remaining replicas may be used when one goes. Default 70%: under "
+        "utilisation_target, so that going down does not ask for going up.",
+    )
+    backlog_drain: Duration = Field(
+        default="60s",
+        description="The time in which held and queued requests are to be worked off. Default 60s: "
+        "as long as a request is held by default.",
+    )
+    stale_after: Duration = Field(
+        default="20s",
+        description="A reading older than this allows no replica to go. Default 20s: four ticks of "
+        "reading were missed.",
+    )
+    start_retry: Duration = Field(
+        default="30s",
+        description="The wait after a failed start; it doubles with each further failure. Default "
+        "30s: a full disk or a busy device may clear in that time.",
+    )
+    start_retry_max: Duration = Field(
+        default="10m",
+        description="The longest wait between two starts that fail. Default 10m: a repaired model "
+        "comes back while its owner is still there.",
+    )
+
+
+class ObjectivePart(FilePart):
+    """A share of events that must be good over a window."""
+
+    sli: Sli = required_choice(
+        description="What is measured: time_to_first_token, inter_token_latency, end_to_end_latency "
+        "or availability."
+    )
+    threshold: Duration | None = Field(
+        default=None,
+        description="A request is good at or under this time, e.g. 500ms. Required for latencies, "
+        "not allowed for availability. No default: only the owner knows it.",
+    )
+    target: Share = Field(description="The share of requests that must be good, e.g. 99% or 0.99.")
+    window: Duration = Field(
+        default="28d",
+        description="The share is counted over this window, looking back. Default 28d: four whole "
+        "weeks, so that each has the same weekends.",
+    )
+
+
+class CapacityPart(FilePart):
+    """What work costs on one busy replica, if it is known beforehand."""
+
+    prompt_seconds_per_token: Money = Field(
+        description="Seconds of one replica that a prompt token costs."
+    )
+    output_seconds_per_token: Money = Field(
+        description="Seconds of one replica that an output token costs while all slots are busy."
+    )
+
+
+class VariantPart(FilePart):
+    """One way to run a service."""
+
+    engine: EngineKind = required_choice(description="The inference engine: vllm or llama_cpp.")
+    pool: str = Field(description="The pool (a name under pools) its replicas take memory from.")
+    memory: MemoryAmount = Field(
+        description="What one replica holds there, weights and cache, e.g. 6GiB. It is counted "
+        "before a start, and corrected by what is measured."
+    )
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = Field(
+        description="Requests one replica works on at once (vLLM --max-num-seqs, llama.cpp --parallel)."
+    )
+    min_replicas: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] | None = Field(
+        default=None,
+        description="Replicas that always run. Default 0: a model nobody asks for takes no memory. "
+        "Of a url target always the number of its urls.",
+    )
+    max_replicas: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] | None = Field(
+        default=None,
+        description="The most replicas that may run. Default 1, or min_replicas where that is more: "
+        "copies are asked for, not assumed. Of a url target always the number of its urls.",
+    )
+    cost_per_hour: Money = Field(
+        default=0.0,
+        description="What one replica costs per hour, in the money of violation_price_per_minute. "
+        "Default 0, for a box that is paid already.",
+    )
+    upstream_model: ClientModel | None = Field(
+        default=None,
+        description="The model's name at the engine, where it differs from what clients say. "
+        "Default: the name the client used.",
+    )
+    keep_alive: bool | None = Field(
+        default=None,
+        description="Whether the gateway uses a connection for more than one request. Default true, "
+        "and false for llama_cpp, whose server drops requests on a connection it is closing.",
+    )
+    capacity: CapacityPart | None = Field(
+        default=None,
+        description="What work costs on one replica. Default: measured after the first start, then "
+        "learned from traffic.",
+    )
+    target: TargetPart = Field(
+        discriminator="kind", description="How replicas come to be: a command of this box, or urls."
+    )
+
+
+class ServicePart(FilePart):
+    """A model served to users under objectives."""
+
+    models: list[ClientModel] | None = Field(
+        default=None,
+        min_length=1,
+        description="The names clients may use for it in `model`. Default: the service's own name.",
+    )
+    owner: str = Field(
+        default="unowned",
+        min_length=1,
+        max_length=200,
+        description="Who is asked when something is wrong with it. Default unowned, which is shown "
+        "as such.",
+    )
+    tier: str = Field(description="The tier (a name under tiers) that prices its violations.")
+    objectives: list[ObjectivePart] = Field(
+        min_length=1, description="What its users were promised; at least one."
+    )
+    hold_timeout: Duration = Field(
+        default="60s",
+        description="How long the gateway holds a request while a replica starts. Default 60s: many "
+        "clients give up soon after.",
+    )
+    max_held_requests: Annotated[int, Field(ge=0, le=MAX_HELD_REQUESTS)] = Field(
+        default=100,
+        description="More requests than this are not held but shed with 429. Default 100: a burst of "
+        "people, not of a broken client.",
+    )
+    max_in_flight_per_replica: Annotated[int, Field(ge=1, le=MAX_HELD_REQUESTS)] | None = Field(
+        default=None,
+        description="The most requests the gateway has at one replica. Default: no limit, the engine "
+        "queues.",
+    )
+    variants: dict[Name, VariantPart] = Field(
+        min_length=1, description="The ways to run it, by name; at least one."
+    )
+
+
+class CatalogueFile(FilePart):
+    """Services, objectives, tiers, variants, memory pools and authority of one Foresail."""
+
+    version: Literal[1] = Field(description="The version of this form: 1.")
+    authority: AuthorityPart = Field(
+        default_factory=AuthorityPart,
+        description="Who decides what. Default: dry_run, and advise for everything.",
+    )
+    pools: dict[Name, PoolPart] = Field(
+        min_length=1, description="Memory that replicas share, by name; at least one."
+    )
+    tiers: dict[Name, TierPart] = Field(
+        min_length=1, description="Business classes of services, by name; at least one."
+    )
+    control: ControlPart = Field(
+        default_factory=ControlPart,
+        description="Windows and limits of the decisions. Default: those of each key.",
+    )
+    services: dict[Name, ServicePart] = Field(
+        min_length=1, description="The models that are served, by name; at least one."
+    )

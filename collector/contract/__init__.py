@@ -1,0 +1,1 @@
+"""What each engine's metric page means, as data (`*.yaml`) and its reader (`loader`)."""

@@ -1,0 +1,108 @@
+"""The shape of a contract file, for checking only; `loader` turns it into `collector.model.contract`.
+
+Unknown keys are errors: a misspelt key would otherwise silently leave a signal unread.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from collector.model.contract import (
+    Aggregation,
+    SeriesKind,
+    SleepState,
+    VersionRange,
+    version_numbers,
+)
+
+_BOUND = re.compile(r"(>=|<)\s*(\S+)")
+_SERIES = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\[:_\][a-zA-Z0-9_]+)?")
+
+
+def version_range(text: str) -> VersionRange:
+    """The range ">=0.9.2,<0.12" stands for. Raises ValueError naming the part that is no bound."""
+    bounds: dict[str, tuple[int, ...]] = {}
+    for part in text.split(","):
+        match = _BOUND.fullmatch(part.strip())
+        if match is None or match.group(1) in bounds:
+            raise ValueError(f"versions is like '>=0.9.2,<0.12', got {part.strip()!r} in {text!r}")
+        bounds[match.group(1)] = version_numbers(match.group(2))
+    return VersionRange(lower=bounds.get(">="), upper=bounds.get("<"))
+
+
+def _checked_range(text: str) -> str:
+    version_range(text)
+    return text
+
+
+def _checked_series(text: str) -> str:
+    if _SERIES.fullmatch(text) is None:
+        raise ValueError(f"series is a metric name, its colon written as [:_], got {text!r}")
+    return text
+
+
+RangeText = Annotated[str, AfterValidator(_checked_range)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceFile(_Strict):
+    """One series that tells the signal."""
+
+    series: Annotated[str, AfterValidator(_checked_series)]
+    versions: RangeText = ">=0"
+    select: dict[str, list[str]] = {}
+    value_labels: list[str] = []
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SignalFile(_Strict):
+    """One canonical signal."""
+
+    kind: SeriesKind
+    unit: str
+    keep: list[str] = []
+    aggregate: dict[str, Aggregation] = {}
+    sources: Annotated[list[SourceFile], Field(min_length=1)]
+    state_label: str | None = None
+    states: dict[str, SleepState] | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "SignalFile":
+        is_state = self.kind is SeriesKind.STATE
+        if is_state != bool(self.state_label and self.states):
+            raise ValueError("state_label and states belong to kind state, both of them")
+        if self.kind is SeriesKind.HISTOGRAM and set(self.aggregate.values()) - {Aggregation.SUM}:
+            raise ValueError("a histogram can only be summed")
+        if is_state and set(self.aggregate.values()) - {Aggregation.MAX}:
+            raise ValueError("a state can only take max, the deepest one")
+        is_info = self.kind is SeriesKind.INFO
+        if any(bool(source.value_labels) != is_info for source in self.sources):
+            raise ValueError("value_labels belongs to every source of kind info, and to no other")
+        if set(self.keep) & set(self.aggregate):
+            raise ValueError("a label is kept or aggregated, not both")
+        return self
+
+
+class EndpointFile(_Strict):
+    """One path."""
+
+    path: Annotated[str, Field(pattern=r"^/")]
+    serves_metrics: bool
+    observer_safe: Literal["never"] | RangeText
+    note: str
+
+
+class ContractFile(_Strict):
+    """A whole file."""
+
+    engine: str
+    versions: RangeText
+    assumed_version: str
+    dropped_suffixes: list[str]
+    endpoints: Annotated[list[EndpointFile], Field(min_length=1)]
+    signals: dict[str, SignalFile]
+    cannot_see: dict[str, str]

@@ -1,0 +1,102 @@
+"""What one chunk or one whole answer of an OpenAI-compatible engine says about itself. Pure.
+
+Only what is measured is read; everything else passes by. Odd shapes are never an error: the
+bytes are the client's business, and an unreadable chunk is a chunk that says nothing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+USAGE_TAIL_BYTES = 1 << 16
+"""Engines put `usage` last; of a large answer only this much is searched for it."""
+
+_CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the engine counted them; None where it did not say."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One event of a stream, or one whole answer."""
+
+    has_content: bool = False  # carries at least a part of a token
+    usage: Usage | None = None
+    is_usage_only: bool = False  # the extra chunk that `include_usage` asks for
+    is_error: bool = False
+    is_finish: bool = False  # has a finish_reason
+    is_engine_abort: bool = False  # vLLM put to sleep in mode `abort` says so under HTTP 200
+    is_end: bool = False  # [DONE]
+
+
+_NOTHING = Chunk()
+_END = Chunk(is_end=True)
+
+
+def read_chunk(data: bytes) -> Chunk:
+    """What `data` says; an empty Chunk for anything that is not a JSON object."""
+    if data.strip() == b"[DONE]":
+        return _END
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return _NOTHING
+    if not isinstance(document, dict):
+        return _NOTHING
+    choices = document.get("choices")
+    usage = _usage(document.get("usage"))
+    reasons = [choice.get("finish_reason") for choice in _mappings(choices)]
+    return Chunk(
+        has_content=any(_has_content(choice) for choice in _mappings(choices)),
+        usage=usage,
+        is_usage_only=usage is not None and choices == [],
+        is_error=document.get("error") is not None,
+        is_finish=any(reasons),
+        is_engine_abort="abort" in reasons,
+    )
+
+
+def usage_at_end(tail: bytes) -> Usage | None:
+    """The last `usage` object within the end of a large answer; None when there is none."""
+    start = tail.rfind(b'"usage"')
+    brace = tail.find(b"{", start)
+    if start < 0 or brace < 0:
+        return None
+    try:
+        document, _ = json.JSONDecoder().raw_decode(tail[brace:].decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return _usage(document)
+
+
+def _mappings(value: object) -> Iterator[Mapping[str, object]]:
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            yield item
+
+
+def _has_content(choice: Mapping[str, object]) -> bool:
+    if choice.get("text"):
+        return True
+    delta = choice.get("delta")
+    return isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS)
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    return Usage(
+        prompt_tokens=_count(value.get("prompt_tokens")),
+        completion_tokens=_count(value.get("completion_tokens")),
+    )
+
+
+def _count(value: object) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if is_count and isinstance(value, int) else None

@@ -1,0 +1,99 @@
+"""Everything one decision may look at, with the age of each fact.
+
+Comes out of `assemble`, goes into `decide` and to disk. Counters are cumulative since the start of
+whoever counts; increments are made when a snapshot enters the history.
+"""
+
+from dataclasses import dataclass
+
+from collector.model.histogram import Histogram
+from collector.model.ids import PoolName, ServiceName
+from collector.model.reading import Missing, MissingReason, Number, Reading
+from collector.model.replica import Replica
+
+_GATEWAY_NOT_READ_YET = Missing(reason=MissingReason.NOT_READ_YET, source="gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyView:
+    """Latencies of one service as cumulative histograms in seconds, measured where `source` says."""
+
+    time_to_first_token: Reading[Histogram]
+    inter_token_latency: Reading[Histogram]  # weighted: one observation per token
+    end_to_end_latency: Reading[Histogram]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficView:
+    """Demand and outcome of one service. Conservation: arrived = completed + failed + aborted + shed
+    + held + in flight."""
+
+    arrived_requests_total: Number  # well-formed requests for this service, shed ones included
+    completed_requests_total: Number
+    failed_requests_total: Number  # answered with an error, or cut after the first byte
+    aborted_requests_total: Number  # the client went away
+    shed_requests_total: Number  # turned away: queue full, hold deadline, nothing can serve
+    admitted_prompt_tokens_total: Number  # estimated at receipt, corrected at completion
+    output_tokens_total: Number  # of completed requests, from the engine's usage
+    in_flight_requests: Number  # forwarded to a replica, not finished
+    held_requests: Number  # waiting for a replica to wake or start
+    oldest_held_seconds: Number  # age of the longest held one; 0 when none is held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """One service as its users meet it."""
+
+    service: ServiceName
+    traffic: TrafficView
+    latency: LatencyView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaView:
+    """One replica: its life from the actuator, its work from the engine, its memory from the host."""
+
+    replica: Replica
+    running_requests: Number  # in the engine's batch
+    waiting_requests: Number  # queued in the engine
+    prompt_tokens_total: Number  # computed, cached ones excluded
+    output_tokens_total: Number
+    in_flight_requests: Number  # the gateway's count for this replica
+    memory_bytes: Number  # what the replica holds in its pool now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """One memory pool of the machine."""
+
+    pool: PoolName
+    available_bytes: Number  # what the host could still give out, whoever uses the rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something a source said that could not be used, in one line."""
+
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The world at one moment. At most one view per service, replica and pool."""
+
+    taken_timestamp_seconds: float
+    services: tuple[ServiceView, ...]
+    replicas: tuple[ReplicaView, ...]
+    pools: tuple[PoolView, ...]
+    problems: tuple[Problem, ...] = ()
+    gateway_start_timestamp_seconds: Number = _GATEWAY_NOT_READ_YET
+    """Since when the gateway counts; another value than before means that its counters restarted."""
+
+    def service(self, name: ServiceName) -> ServiceView | None:
+        """The view of one service; None when nothing was read about it."""
+        return next((view for view in self.services if view.service == name), None)
+
+    def replicas_of(self, name: ServiceName) -> tuple[ReplicaView, ...]:
+        """All replicas of one service, in every state."""
+        return tuple(view for view in self.replicas if view.replica.service == name)

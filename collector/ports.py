@@ -1,0 +1,87 @@
+"""Protocols for everything outside the process that the collector reads.
+
+Named for what we need; adapters in `sources/` and `history/` are named for who gives it. Every call
+is bounded in time by the adapter, and failures come back as readings or `Problem`s, not exceptions,
+because one silent source must not blind the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from collector.model.history import History, Signal
+from collector.model.ids import PoolName, ReplicaId, ServiceName
+from collector.model.reading import Number
+from collector.model.replica import Replica
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeTarget:
+    """One page of metrics to read."""
+
+    key: str  # unique per tick: a replica id, or "gateway"
+    url: str  # http://host:port/metrics
+    unix_socket_path: str | None = None  # connect there instead of to the URL's host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposition:
+    """What a target answered, undigested."""
+
+    key: str
+    text: str | None  # None: no usable answer, `error` says why
+    error: str | None
+    observed_timestamp_seconds: float
+
+
+class ExpositionReader(Protocol):
+    """Reads many metric pages at once."""
+
+    async def read_expositions(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
+        """One answer per target key, however the target behaved."""
+        ...
+
+
+class ReplicaDirectory(Protocol):
+    """Knows which replicas exist (the actuator's side of the house)."""
+
+    def replicas(self) -> tuple[Replica, ...]:
+        """All replicas that exist or are ordered, in every state."""
+        ...
+
+
+class MemoryProbe(Protocol):
+    """Knows what replicas hold and what the pools still have."""
+
+    def replica_memory_bytes(self) -> Mapping[ReplicaId, Number]:
+        """Memory each live replica holds now."""
+        ...
+
+    def pool_available_bytes(self) -> Mapping[PoolName, Number]:
+        """What each pool could still give out, whoever uses the rest."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """Keeps binned signals. Adapters: memory here; day files and Prometheus later."""
+
+    def append(
+        self,
+        *,
+        start_timestamp_seconds: float,
+        end_timestamp_seconds: float,
+        increases: Mapping[tuple[Signal, ServiceName], float],
+        levels: Mapping[tuple[Signal, ServiceName], float],
+    ) -> None:
+        """Adds counter increases and gauge levels that hold over the interval.
+
+        A pair that is absent from both mappings was not measured: its cover does not grow. An
+        interval that lies before what is kept, or has no length, is ignored.
+        """
+        ...
+
+    def history(
+        self, *, services: Sequence[ServiceName], window_seconds: float, now_timestamp_seconds: float
+    ) -> History:
+        """The bins of the last `window_seconds`, all services in the order asked for."""
+        ...

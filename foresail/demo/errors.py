@@ -1,0 +1,39 @@
+"""What can go wrong while a demo is prepared or measured, each with the next step in its message.
+
+    DemoError
+    ├── MissingPart       an optional package is not installed; the owner installs the extra
+    ├── EngineRejected    the engine cannot be started as asked; the owner changes the command line
+    ├── EngineUnmeasurable  a running engine answered nothing a cost could be fitted to
+    └── DamagedTrace      the shipped trace file does not read as it should; the owner reinstalls
+
+Sits beside the demo's modules; raises nothing itself and imports nothing of them.
+"""
+
+from __future__ import annotations
+
+
+class DemoError(Exception):
+    """A reason the demo cannot go on that its owner can act on."""
+
+
+class MissingPart(DemoError):
+    """A package of the `demo` extra is not installed."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(
+            f"the demo needs the Python package {module!r}, which is not installed here;"
+            " install it with: pip install 'foresail[demo]'"
+        )
+        self.module = module
+
+
+class EngineRejected(DemoError):
+    """The engine cannot start with this model or on this port."""
+
+
+class EngineUnmeasurable(DemoError):
+    """The engine answered, but not with anything a cost per token can be fitted to."""
+
+
+class DamagedTrace(DemoError):
+    """The trace shipped with the package is missing or does not have the expected columns."""
