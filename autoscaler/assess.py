@@ -13,7 +13,7 @@ from autoscaler.model.demand import Rates
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
 from autoscaler.slo.burn import worst_burn_rate
-from autoscaler.slo.quality import doubts
+from autoscaler.slo.quality import doubts, unmeasured
 from collector.model.catalogue import Control, Service, Variant
 from collector.model.reading import fresh_value
 from collector.model.replica import SUPPLY_STATES, ReplicaState
@@ -25,7 +25,7 @@ BURN_WINDOW_LEVELS = 5.0
 
 def assess(service: Service, *, inputs: Inputs) -> Assessment:
     """Everything the plan needs to know about one service."""
-    control, view = inputs.control, inputs.snapshot.service(service.name)
+    control, view = inputs.control, inputs.part(service.name).service(service.name)
     known = inputs.state.service(service.name)
     fleets = _fleets(service, inputs=inputs)
     series = demand_series(
@@ -34,13 +34,22 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         state=known,
         window_seconds=control.slope_window_seconds,
     )
+    demand = level(series, window_seconds=control.level_window_seconds)
+    burn = worst_burn_rate(
+        service,
+        history=inputs.history,
+        window_seconds=BURN_WINDOW_LEVELS * control.level_window_seconds,
+    )
     horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
     backlog = backlog_requests(view, fleets=fleets)
     return Assessment(
         service=service,
         fleets=fleets,
-        doubts=doubts(view),
-        demand_now=level(series, window_seconds=control.level_window_seconds),
+        doubts=(
+            *doubts(view, now=inputs.now, limit_seconds=control.stale_after_seconds),
+            *unmeasured(demand=demand, burn_rate=burn),
+        ),
+        demand_now=demand,
         forecast=forecast_peak(
             series,
             control=control,
@@ -51,11 +60,7 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
         backlog_requests=backlog,
         backlog_tokens=_backlog_tokens(backlog, state=known, control=control),
-        burn_rate=worst_burn_rate(
-            service,
-            history=inputs.history,
-            window_seconds=BURN_WINDOW_LEVELS * control.level_window_seconds,
-        ),
+        burn_rate=burn,
         idle_seconds=_idle_seconds(known, now=inputs.now),
         violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
     )
@@ -112,9 +117,7 @@ UNIT_MIX = Rates(
 def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
     state = inputs.state.variant(service.name, variant.name)
     views = [
-        view
-        for view in inputs.snapshot.replicas_of(service.name)
-        if view.replica.variant == variant.name
+        view for view in inputs.part(service.name).replicas if view.replica.variant == variant.name
     ]
     states = [view.replica.state for view in views]
     return Fleet(
@@ -125,14 +128,20 @@ def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
         capacity=estimate_capacity(variant, state=state),
         lead_time_seconds=lead_time_seconds(variant, state=state),
         footprint_bytes=footprint_bytes(variant, state=state),
-        start_allowed_timestamp_seconds=start_allowed(state, control=inputs.control),
+        start_allowed_timestamp_seconds=start_allowed(
+            state, control=inputs.control, now=inputs.now
+        ),
     )
 
 
-def start_allowed(state: VariantState, *, control: Control) -> float:
-    """When the next start may be tried: at once, or after a wait that doubles per failure."""
+def start_allowed(state: VariantState, *, control: Control, now: float) -> float:
+    """When the next start may be tried: at once, or after a wait that doubles per failure.
+
+    A failure that lies ahead of `now` was timed before the clock went back: when it was is not
+    known, and waiting for it could take for ever.
+    """
     failed = state.last_start_failure_timestamp_seconds
-    if failed is None or state.consecutive_start_failures == 0:
+    if failed is None or failed > now or state.consecutive_start_failures == 0:
         return float("-inf")
     doublings = min(state.consecutive_start_failures - 1, 20)
     wait = min(control.start_retry_seconds * 2.0**doublings, control.start_retry_max_seconds)

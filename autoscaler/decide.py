@@ -56,7 +56,7 @@ def decide(
         _intent(each, need=need, state=remembered, control=control, now=now)
         for each, need in zip(assessments, needs, strict=True)
     ]
-    choices = _choices(intents, snapshot=snapshot, catalogue=catalogue, now=now)
+    choices = _choices(intents, snapshot=snapshot, catalogue=catalogue)
     decisions = tuple(_decision(choice, catalogue=catalogue, now=now) for choice in choices)
     return Decided(decisions=decisions, next_state=_with_reasons(remembered, decisions))
 
@@ -71,12 +71,10 @@ def _intent(
         control=control,
         now=now,
     )
-    return intent(assessment, need=need, floor=floor, control=control)
+    return intent(assessment, need=need, floor=floor, control=control, now=now)
 
 
-def _choices(
-    intents: list[Intent], *, snapshot: Snapshot, catalogue: Catalogue, now: float
-) -> list[Choice]:
+def _choices(intents: list[Intent], *, snapshot: Snapshot, catalogue: Catalogue) -> list[Choice]:
     """Chooses in order of value, so that the memory that is free now goes where it saves most."""
     allocation = allocate(
         [bid for each in intents for bid in bids(each)],
@@ -85,9 +83,7 @@ def _choices(
     free = free_bytes(catalogue, snapshot=snapshot, intents=intents)
     chosen: dict[str, Choice] = {}
     for each in sorted(intents, key=_urgency_rank):
-        choice = choose(
-            each, allocation=allocation, free_bytes=free, control=catalogue.control, now=now
-        )
+        choice = choose(each, allocation=allocation, free_bytes=free, control=catalogue.control)
         chosen[each.assessment.service.name] = choice
         _take(free, choice)
     return [chosen[each.assessment.service.name] for each in intents]
@@ -129,7 +125,7 @@ def _decision(choice: Choice, *, catalogue: Catalogue, now: float) -> Decision:
 
 def _decision_id(choice: Choice, *, digest: str, now: float) -> DecisionId:
     """Digest of what is decided, when, and under which catalogue: repeating it repeats the id."""
-    about = f"{digest}|{now!r}|{choice.intent.assessment.service.name}|{choice.action!r}"
+    about = f"{digest}|{float(now)!r}|{choice.intent.assessment.service.name}|{choice.action!r}"
     return DecisionId(hashlib.sha256(about.encode()).hexdigest()[:16])
 
 
@@ -178,11 +174,7 @@ def _remember(
 def _remember_service(
     known: ServiceState, *, assessment: Assessment, need: Need, control: Control, now: float
 ) -> ServiceState:
-    kept = [
-        each
-        for each in known.recommendations
-        if now - control.scale_in_hold_seconds <= each.timestamp_seconds < now
-    ]
+    kept = _since(known.recommendations, begin=now - control.scale_in_hold_seconds, now=now)
     recommendation = Recommendation(timestamp_seconds=now, replicas=need.replicas)
     known = replace(known, recommendations=(*kept, recommendation)[-MAX_RECOMMENDATIONS:])
     if assessment.forecast is None:
@@ -193,6 +185,18 @@ def _remember_service(
         now_timestamp_seconds=now,
         horizon_seconds=assessment.forecast.horizon_seconds,
     )
+
+
+def _since(
+    looks: tuple[Recommendation, ...], *, begin: float, now: float
+) -> tuple[Recommendation, ...]:
+    """The looks since `begin` and the last one before it, which says what held when it began.
+
+    Looks that are not in the past were made before the clock went back: they are forgotten.
+    """
+    past = tuple(each for each in looks if each.timestamp_seconds < now)
+    before = sum(each.timestamp_seconds <= begin for each in past)
+    return past[max(0, before - 1) :]
 
 
 MAX_RECOMMENDATIONS = 10 * MAX_SAMPLES

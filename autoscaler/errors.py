@@ -4,6 +4,7 @@ AutoscalerError
 ├── LedgerError
 │   ├── LedgerTampered        the chain or its checkpoint does not fit; a person must look
 │   └── LedgerBusy            another process holds the write lock longer than the timeout
+├── CheckpointError           a saved state cannot be written or read; start without it
 ├── EffectError               an effect could not be carried out; it is rolled back and told
 │   ├── StartFailed           the process ended, never got healthy, or gave no token
 │   └── StopFailed            the process would not go
@@ -25,6 +26,10 @@ class LedgerTampered(LedgerError):
 
 class LedgerBusy(LedgerError):
     """The write lock was not free in time."""
+
+
+class CheckpointError(AutoscalerError):
+    """A saved state is missing, cut off, foreign, of another version, or cannot be written."""
 
 
 class EffectError(AutoscalerError):

@@ -3,6 +3,7 @@
 First part of `decide` (`observe`), and between ticks (`apply_event`).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.capacity.learn import RUN_SECONDS_PER_LEVEL_WINDOW, learn
@@ -10,10 +11,17 @@ from autoscaler.forecast.calibration import score_forecasts
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
 from autoscaler.model.inputs import Inputs
-from autoscaler.model.state import MAX_SAMPLES, ControllerState, ServiceState, VariantState, bounded
+from autoscaler.model.state import (
+    MAX_SAMPLES,
+    ControllerState,
+    ServiceState,
+    VariantState,
+    WorkSample,
+    bounded,
+)
 from collector.model.catalogue import Service
 from collector.model.history import Signal
-from collector.model.ids import ServiceName, VariantName
+from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import fresh_value
 from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView
@@ -22,37 +30,45 @@ SHORT_LIFE_SECONDS = 60.0
 """A replica that dies within this time of serving counts as a failed start, so that a crash loop
 backs off."""
 
+RECENT_BINS = 2
+"""The open bin may have begun this very moment; what came just before it counts as now."""
+MAX_FOOTPRINT_BYTES = 2.0**50
+"""A pebibyte; a reading above it is no footprint."""
+
 
 def observe(inputs: Inputs) -> ControllerState:
-    """The state with everything this snapshot teaches; services no longer declared are forgotten."""
-    services = {
-        service.name: _observe_service(service, inputs=inputs)
-        for service in inputs.catalogue.services
-    }
-    learned = replace(inputs.state, services=services, replicas={})
-    for view in inputs.snapshot.replicas:
-        learned = _observe_replica(learned, view=view, inputs=inputs)
-    return learned
+    """The state with everything this snapshot teaches; what is no longer declared is forgotten."""
+    services: dict[ServiceName, ServiceState] = {}
+    variants: dict[ServiceName, Mapping[VariantName, VariantState]] = {}
+    samples: dict[ReplicaId, WorkSample] = {}
+    for service in inputs.catalogue.services:
+        services[service.name] = _observe_service(service, inputs=inputs)
+        variants[service.name], work = _observe_replicas(service, inputs=inputs)
+        samples.update(work)
+    return ControllerState(services=services, variants=variants, replicas=samples)
 
 
 def apply_event(state: ControllerState, event: Event) -> ControllerState:
     """The state after one fact from the executor."""
-    variant = state.variant(event.service, event.variant)
+    known = state.variant(event.service, event.variant)
+    return with_variant(state, event.service, event.variant, _after(known, event))
+
+
+def _after(variant: VariantState, event: Event) -> VariantState:
     match event:
         case ReplicaReady():
-            changed = replace(
+            return replace(
                 variant,
                 lead_time_seconds=bounded(variant.lead_time_seconds, event.lead_time_seconds),
                 probed_capacity=event.probed_capacity or variant.probed_capacity,
                 consecutive_start_failures=0,
             )
         case ReplicaStartFailed():
-            changed = _failed(variant, at=event.failed_timestamp_seconds)
+            return _failed(variant, at=event.failed_timestamp_seconds)
         case ReplicaDied() if event.lived_seconds < SHORT_LIFE_SECONDS:
-            changed = _failed(variant, at=event.died_timestamp_seconds)
+            return _failed(variant, at=event.died_timestamp_seconds)
         case ReplicaDied():
-            changed = variant
-    return with_variant(state, event.service, event.variant, changed)
+            return variant
 
 
 def with_variant(
@@ -99,7 +115,7 @@ def _last_demand(known: ServiceState, *, service: ServiceName, inputs: Inputs) -
 
 
 def _may_have_demand(service: ServiceName, *, inputs: Inputs) -> bool:
-    view = inputs.snapshot.service(service)
+    view = inputs.part(service).service(service)
     if view is None:
         return True
     waiting = (
@@ -107,34 +123,38 @@ def _may_have_demand(service: ServiceName, *, inputs: Inputs) -> bool:
         fresh_value(view.traffic.in_flight_requests),
     )
     rates, covered = inputs.history.rates(
-        Signal.ARRIVED_REQUESTS, service, window_seconds=inputs.history.bin_seconds
+        Signal.ARRIVED_REQUESTS, service, window_seconds=RECENT_BINS * inputs.history.bin_seconds
     )
     blind = None in waiting or not covered.any()
     return blind or any(waiting) or bool((rates > 0).any())
 
 
-def _observe_replica(
-    learned: ControllerState, *, view: ReplicaView, inputs: Inputs
-) -> ControllerState:
-    replica = view.replica
-    variant = inputs.catalogue.variant(replica.service, replica.variant)
-    if variant is None or replica.state is not ReplicaState.SERVING:
-        return learned
-    lesson = learn(
-        view,
-        variant=variant,
-        variant_state=_with_footprint(learned.variant(replica.service, replica.variant), view),
-        previous=inputs.state.replicas.get(replica.replica_id),
-        run_seconds=RUN_SECONDS_PER_LEVEL_WINDOW * inputs.control.level_window_seconds,
-    )
-    if lesson.sample is not None:
-        samples = {**learned.replicas, replica.replica_id: lesson.sample}
-        learned = replace(learned, replicas=samples)
-    return with_variant(learned, replica.service, replica.variant, lesson.variant)
+def _observe_replicas(
+    service: Service, *, inputs: Inputs
+) -> tuple[Mapping[VariantName, VariantState], Mapping[ReplicaId, WorkSample]]:
+    """What the serving replicas of one service teach about its variants, and their running samples."""
+    declared = {variant.name: variant for variant in service.variants}
+    known = {name: inputs.state.variant(service.name, name) for name in declared}
+    samples: dict[ReplicaId, WorkSample] = {}
+    for view in inputs.part(service.name).replicas:
+        replica = view.replica
+        if replica.variant not in declared or replica.state is not ReplicaState.SERVING:
+            continue
+        lesson = learn(
+            view,
+            variant=declared[replica.variant],
+            variant_state=_with_footprint(known[replica.variant], view),
+            previous=inputs.state.replicas.get(replica.replica_id),
+            run_seconds=RUN_SECONDS_PER_LEVEL_WINDOW * inputs.control.level_window_seconds,
+        )
+        known[replica.variant] = lesson.variant
+        if lesson.sample is not None:
+            samples[replica.replica_id] = lesson.sample
+    return known, samples
 
 
 def _with_footprint(state: VariantState, view: ReplicaView) -> VariantState:
     measured = fresh_value(view.memory_bytes)
-    if measured is None or measured <= 0:
+    if measured is None or not 0 < measured <= MAX_FOOTPRINT_BYTES:
         return state
     return replace(state, footprint_bytes=(*state.footprint_bytes, int(measured))[-MAX_SAMPLES:])

@@ -62,8 +62,12 @@ class EngineRunner(Protocol):
         """Measured cost of work; None when the engine cannot be probed. Takes a few seconds."""
         ...
 
-    async def end(self, *, handle: EngineHandle, timeout_seconds: float) -> None:
-        """SIGTERM, then SIGKILL at the timeout; returns when it is gone. Raises StopFailed."""
+    async def end(self, *, replica_id: ReplicaId, timeout_seconds: float) -> None:
+        """SIGTERM to all that carries this id, SIGKILL at the timeout; returns when it is gone.
+
+        Also ends what a dead engine has left behind. Nothing happens when there is none. Raises
+        StopFailed.
+        """
         ...
 
     def log_tail(self, replica_id: ReplicaId) -> str:

@@ -81,7 +81,11 @@ class HistoryStore(Protocol):
         ...
 
     def history(
-        self, *, services: Sequence[ServiceName], window_seconds: float, now_timestamp_seconds: float
+        self,
+        *,
+        services: Sequence[ServiceName],
+        window_seconds: float,
+        now_timestamp_seconds: float,
     ) -> History:
         """The bins of the last `window_seconds`, all services in the order asked for."""
         ...

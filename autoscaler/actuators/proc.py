@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,16 +26,18 @@ REPLICA_VARIABLE: Final = "FORESAIL_REPLICA_ID"
 STATE_DIR_VARIABLE: Final = "FORESAIL_STATE_DIR"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ProcessHandle:
     """One process, named for ever. Holds nothing open."""
 
     pid: int
     process_start_ticks: int
+    ending: str | None = field(default=None, compare=False)  # how it ended; only a child tells
 
     def is_alive(self) -> bool:
         """Whether exactly this process still runs; a zombie does not."""
-        return self._stat() is not None
+        stat = read_process_stat(self.pid)
+        return stat is not None and self._is_of(stat) and stat.is_running
 
     async def wait_ended(self, *, timeout_seconds: float) -> bool:
         """True once the process has ended, False at the timeout. Reaps it when it is our child."""
@@ -45,12 +47,12 @@ class ProcessHandle:
             return True
         try:
             # Opened by number, so it is compared afterwards: from here on the number cannot move.
-            is_other = not self._is_same()
-            if is_other or await _readable(file, timeout_seconds=timeout_seconds):
-                if not is_other:
-                    _reap(file)
+            if not self._is_same():
                 return True
-            return False
+            has_ended = await _readable(file, timeout_seconds=timeout_seconds)
+            if has_ended:
+                self.ending = _reap(file) or self.ending
+            return has_ended
         finally:
             os.close(file)
 
@@ -64,14 +66,12 @@ class ProcessHandle:
             finally:
                 os.close(file)
 
-    def _stat(self) -> ProcessStat | None:
-        stat = read_process_stat(self.pid)
-        is_it = stat is not None and stat.start_ticks == self.process_start_ticks
-        return stat if is_it and stat is not None and stat.is_running else None
-
     def _is_same(self) -> bool:
         stat = read_process_stat(self.pid)
-        return stat is not None and stat.start_ticks == self.process_start_ticks
+        return stat is not None and self._is_of(stat)
+
+    def _is_of(self, stat: ProcessStat) -> bool:
+        return stat.start_ticks == self.process_start_ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,12 @@ async def _readable(file: int, *, timeout_seconds: float) -> bool:
     """True once the pidfd says that its process has ended."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(file, lambda: ended.done() or ended.set_result(None))
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(file, tell)
     try:
         async with asyncio.timeout(timeout_seconds):
             await ended
@@ -126,7 +131,14 @@ async def _readable(file: int, *, timeout_seconds: float) -> bool:
     return True
 
 
-def _reap(file: int) -> None:
-    """Takes the zombie away if it is our child; an adopted engine is reaped by its new parent."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PIDFD, file, os.WEXITED | os.WNOHANG)
+def _reap(file: int) -> str | None:
+    """How our child ended, its zombie taken away; None for an adopted one (its parent reaps it)."""
+    try:
+        result = os.waitid(os.P_PIDFD, file, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    if result is None:
+        return None
+    if result.si_code == os.CLD_EXITED:
+        return f"exit status {result.si_status}"
+    return f"killed by {signal.Signals(result.si_status).name}"

@@ -4,6 +4,7 @@ Per serving replica a run is kept for as long as its condition (near saturation 
 that is long enough becomes a sample or raises the lower bound, and a new run begins.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from autoscaler.capacity.estimate import estimate_capacity
@@ -105,6 +106,8 @@ def _sampled(run: WorkSample, *, capacity: Capacity, variant_state: VariantState
             output_tokens_per_second=run.run_output_tokens / run.run_seconds,
         )
     )
+    if not math.isfinite(work):
+        return variant_state
     if run.is_saturated:
         ratios = bounded(variant_state.saturated_work_ratios, work)
         return replace(variant_state, saturated_work_ratios=ratios)

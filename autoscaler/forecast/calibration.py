@@ -20,6 +20,8 @@ NORMAL_QUANTILES = (-1.282, -0.524, 0.0, 0.524, 1.282)
 """Standard normal deviates of SCENARIO_QUANTILES."""
 MAX_FACTOR = 3.0
 """A margin above this would be a guess about another service, not about this one."""
+MAX_RATIO = 1e6
+"""Keeps the error of a forecast of next to nothing a number."""
 SMOOTHING_RATIO = 0.25
 """Peaks are means over this share of the level window: shorter bursts are a queue, not a demand."""
 
@@ -78,13 +80,14 @@ def score_forecasts(
 
     A forecast of nothing, or one whose window was not measured, is dropped without a score.
     """
-    due = [f for f in state.pending_forecasts if f.due_timestamp_seconds <= now_timestamp_seconds]
+    now = now_timestamp_seconds
+    due = [f for f in state.pending_forecasts if f.due_timestamp_seconds <= now]
     ratios = state.forecast_ratios
     for past in due:
-        actual = _actual_peak(past, series=series, control=control, now=now_timestamp_seconds)
+        actual = _actual_peak(past, series=series, control=control, now=now)
         if actual is not None and past.tokens_per_second > 0:
-            ratios = bounded(ratios, actual / past.tokens_per_second)
-    waiting = tuple(f for f in state.pending_forecasts if f not in due)
+            ratios = bounded(ratios, min(actual / past.tokens_per_second, MAX_RATIO))
+    waiting = tuple(f for f in state.pending_forecasts if f.due_timestamp_seconds > now)
     return replace(state, pending_forecasts=waiting, forecast_ratios=ratios)
 
 

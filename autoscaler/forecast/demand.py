@@ -10,6 +10,10 @@ from collector.model.ids import ServiceName
 MIN_COMPLETED_REQUESTS = 5.0
 """Fewer completions than this say little about the mean length; the remembered one is kept."""
 
+MAX_PER_SECOND = 1e12
+MAX_TOKENS_PER_REQUEST = 1e9
+"""Bounds that no service reaches: a nonsensical counter must not turn sums into infinities."""
+
 
 def demand_series(
     history: History, *, service: ServiceName, state: ServiceState, window_seconds: float
@@ -25,6 +29,7 @@ def demand_series(
     prompt, prompt_covered = history.rates(
         Signal.ADMITTED_PROMPT_TOKENS, service, window_seconds=window_seconds
     )
+    requests, prompt = (np.minimum(rates, MAX_PER_SECOND) for rates in (requests, prompt))
     output = requests * (state.output_tokens_per_request or 0.0)
     return DemandSeries(
         bin_seconds=history.bin_seconds,
@@ -44,11 +49,13 @@ def mean_lengths(
     prompt, output = state.prompt_tokens_per_request, state.output_tokens_per_request
     if arrived >= MIN_COMPLETED_REQUESTS:
         prompt = _total(history, Signal.ADMITTED_PROMPT_TOKENS, service, window_seconds) / arrived
+        prompt = min(prompt, MAX_TOKENS_PER_REQUEST)
     if completed >= MIN_COMPLETED_REQUESTS:
         output = _total(history, Signal.OUTPUT_TOKENS, service, window_seconds) / completed
+        output = min(output, MAX_TOKENS_PER_REQUEST)
     return prompt, output
 
 
 def _total(history: History, signal: Signal, service: ServiceName, window_seconds: float) -> float:
     rates, covered = history.rates(signal, service, window_seconds=window_seconds)
-    return float((rates * covered).sum())
+    return float((np.minimum(rates, MAX_PER_SECOND) * covered).sum())

@@ -13,7 +13,7 @@ from typing import Final
 from autoscaler.errors import LedgerBusy, LedgerError
 from autoscaler.ledger.chain import LedgerRecord
 
-_APPEND_ONLY = "SELECT RAISE(ABORT, 'the ledger is append-only');"
+_APPEND_ONLY: Final = "SELECT RAISE(ABORT, 'the ledger is append-only');"
 
 SCHEMA: Final = {
     "records": (
@@ -48,7 +48,7 @@ SCHEMA: Final = {
     "effect_journal_refuse_replace": (
         "CREATE TRIGGER effect_journal_refuse_replace BEFORE INSERT ON effect_journal "
         "WHEN NEW.seq <= (SELECT max(seq) FROM effect_journal) "
-        f"BEGIN {_APPEND_ONLY} END"
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
     ),
 }
 """{name: statement} in the order of creation; `verify` compares it with what the file holds."""

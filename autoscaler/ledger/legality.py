@@ -14,7 +14,9 @@ def edge_fault(previous: JournalEntry | None, entry: JournalEntry) -> str | None
             return None
         return f"effect {entry.effect_id} starts with {entry.phase}, it must start with prepared"
     if _identity(previous) != _identity(entry):
-        return f"effect {entry.effect_id} is about {previous.replica_id} and cannot change its subject"
+        return (
+            f"effect {entry.effect_id} is about {previous.replica_id} and cannot change its subject"
+        )
     allowed = NEXT[entry.kind].get(previous.phase, frozenset())
     if entry.phase in allowed:
         return None

@@ -91,7 +91,9 @@ class _Check:
                 f"here is {last}"
             )
         if last and not self._heads:
-            self.findings.append(f"{checkpoint_path(path)} is missing: a cut tail could not be seen")
+            self.findings.append(
+                f"{checkpoint_path(path)} is missing: a cut tail could not be seen"
+            )
 
     def report(self) -> LedgerReport:
         head_hash = self._head.hash if self._head else GENESIS_HASH

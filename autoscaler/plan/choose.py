@@ -11,7 +11,8 @@ from autoscaler.plan.guard import Floor, is_idle
 from autoscaler.plan.size import Need, replica_values_per_hour, shortfall_ratio
 from collector.model.catalogue import Control, UrlTarget
 from collector.model.ids import PoolName, ReplicaId
-from collector.model.reading import known_value
+from collector.model.reading import fresh_value, known_value
+from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView
 
 
@@ -23,6 +24,8 @@ class Intent:
     need: Need
     floor: Floor
     values_per_hour: tuple[float, ...]  # of the 1st, 2nd … replica
+    placement: tuple[tuple[Fleet, int], ...]  # replicas per managed variant that make up the target
+    waits_to_start: bool  # a replica is missing only because earlier starts failed
 
     @property
     def target(self) -> int:
@@ -48,46 +51,107 @@ class Choice:
         return shortfall_ratio(works, carried_work=carried)
 
 
-def intent(assessment: Assessment, *, need: Need, floor: Floor, control: Control) -> Intent:
-    """The intent of one service, each replica valued."""
-    count = max(need.replicas, floor.replicas, assessment.supply_count)
-    values = replica_values_per_hour(assessment, need=need, count=count, control=control)
-    return Intent(assessment=assessment, need=need, floor=floor, values_per_hour=values)
+def intent(
+    assessment: Assessment, *, need: Need, floor: Floor, control: Control, now: float
+) -> Intent:
+    """The intent of one service, each replica valued and placed on a variant."""
+    target = max(need.replicas, floor.replicas)
+    count = max(target, assessment.supply_count)
+    placement = spread(assessment, total=target, is_blind=floor.is_blind, now=now)
+    placed = sum(replicas for _, replicas in placement) + _unmanaged_count(assessment)
+    waits = any(now < fleet.start_allowed_timestamp_seconds for fleet, _ in placement)
+    return Intent(
+        assessment=assessment,
+        need=need,
+        floor=floor,
+        values_per_hour=replica_values_per_hour(
+            assessment, need=need, count=count, control=control
+        ),
+        placement=placement,
+        waits_to_start=waits and placed < target,
+    )
 
 
 def bids(wanted: Intent) -> tuple[Bid, ...]:
-    """One bid per replica of the managed variants, in growth order, up to the target."""
+    """One bid per placed replica, in growth order."""
     placed: list[Bid] = []
-    minimum = wanted.assessment.min_replicas
-    for fleet, count in spread(wanted.assessment, total=wanted.target):
+    already = _unmanaged_count(wanted.assessment)
+    for fleet, count in wanted.placement:
         for position in range(count):
-            index = len(placed)
+            index = already + len(placed)
             incumbent = position < len(fleet.supply)
+            required = position < fleet.variant.min_replicas
             placed.append(
                 Bid(
                     service=wanted.assessment.service.name,
                     variant=fleet.variant.name,
                     index=index,
                     pool=fleet.variant.pool,
-                    memory_bytes=fleet.footprint_bytes,
-                    value_per_hour=wanted.values_per_hour[index],
+                    memory_bytes=_bid_bytes(fleet, position=position),
+                    value_per_hour=sum(wanted.values_per_hour[index : index + 1]),
                     is_incumbent=incumbent,
-                    is_required=index < minimum or (wanted.floor.is_blind and incumbent),
+                    is_required=required or (wanted.floor.is_blind and incumbent),
                 )
             )
     return tuple(placed)
 
 
-def spread(assessment: Assessment, *, total: int) -> tuple[tuple[Fleet, int], ...]:
-    """(fleet, replicas) that make up `total`, minima first, then in growth order; managed ones only."""
-    managed = [f for f in assessment.fleets if not isinstance(f.variant.target, UrlTarget)]
-    counts = [fleet.variant.min_replicas for fleet in managed]
-    left = total - sum(counts)
+def _bid_bytes(fleet: Fleet, *, position: int) -> int:
+    """What a serving replica was measured to hold, what any other must be expected to.
+
+    The margin of the expectation is for newcomers: it must not push out what already fits.
+    """
+    if position < len(fleet.supply):
+        view = fleet.supply[position]
+        measured = fresh_value(view.memory_bytes)
+        if view.replica.state is ReplicaState.SERVING and measured:
+            return max(1, int(measured))
+    return fleet.footprint_bytes
+
+
+def spread(
+    assessment: Assessment, *, total: int, is_blind: bool, now: float
+) -> tuple[tuple[Fleet, int], ...]:
+    """(fleet, replicas) of the managed variants that, with the unmanaged ones, make up `total`.
+
+    What runs stays where it is: growth goes to the first variant in growth order that may start
+    one, shrinking takes from the last. A variant above its maximum is cut to it unless blind.
+    """
+    managed = managed_fleets(assessment)
+    counts = [_kept(fleet, is_blind=is_blind, now=now) for fleet in managed]
+    missing = total - _unmanaged_count(assessment) - sum(counts)
     for position, fleet in enumerate(managed):
-        more = max(0, min(left, fleet.variant.max_replicas - counts[position]))
+        room = 0 if _waits(fleet, now=now) else fleet.variant.max_replicas - counts[position]
+        more = max(0, min(missing, room))
         counts[position] += more
-        left -= more
+        missing -= more
+    for position, fleet in reversed(tuple(enumerate(managed))):
+        least = len(fleet.supply) if is_blind else fleet.variant.min_replicas
+        fewer = max(0, min(-missing, counts[position] - least))
+        counts[position] -= fewer
+        missing += fewer
     return tuple(zip(managed, counts, strict=True))
+
+
+def _kept(fleet: Fleet, *, is_blind: bool, now: float) -> int:
+    """Where the spreading starts: what is there, within the variant's own bounds."""
+    supply, variant = len(fleet.supply), fleet.variant
+    kept = supply if is_blind else min(supply, variant.max_replicas)
+    return kept if _waits(fleet, now=now) else max(kept, variant.min_replicas)
+
+
+def _waits(fleet: Fleet, *, now: float) -> bool:
+    return now < fleet.start_allowed_timestamp_seconds
+
+
+def managed_fleets(assessment: Assessment) -> tuple[Fleet, ...]:
+    """The variants whose replicas Foresail starts and stops."""
+    return tuple(f for f in assessment.fleets if not isinstance(f.variant.target, UrlTarget))
+
+
+def _unmanaged_count(assessment: Assessment) -> int:
+    managed = managed_fleets(assessment)
+    return assessment.supply_count - sum(len(fleet.supply) for fleet in managed)
 
 
 def choose(
@@ -96,7 +160,6 @@ def choose(
     allocation: Allocation,
     free_bytes: Mapping[PoolName, int],
     control: Control,
-    now: float,
 ) -> Choice:
     """One action for the service. Scale-out first, then scale-in, else hold with the reason why.
 
@@ -106,13 +169,13 @@ def choose(
     assessment = wanted.assessment
     moves = [
         (fleet, allocation.replicas.get((assessment.service.name, fleet.variant.name), 0))
-        for fleet, _ in spread(assessment, total=0)
+        for fleet, _ in wanted.placement
     ]
     if not moves:
         return _held(wanted, Reason.NOT_MANAGED)
     outs = [(f, n) for f, n in moves if n > len(f.supply)]
     if outs:
-        return _scale_out(wanted, *outs[0], free_bytes=free_bytes, now=now)
+        return _scale_out(wanted, *outs[0], free_bytes=free_bytes)
     ins = [(f, n) for f, n in moves if n < len(f.supply)]
     if ins:
         return _scale_in(wanted, *ins[-1], control=control)
@@ -121,6 +184,8 @@ def choose(
 
 def hold_reason(wanted: Intent, *, allocation: Allocation) -> Reason:
     """Why nothing is done although nothing stands between target and supply."""
+    if wanted.waits_to_start:
+        return Reason.START_FAILING
     assessment = wanted.assessment
     refused = {service for service, _ in allocation.refused}
     if assessment.service.name in refused and wanted.need.replicas > assessment.supply_count:
@@ -131,7 +196,7 @@ def hold_reason(wanted: Intent, *, allocation: Allocation) -> Reason:
 
 
 def _scale_out(
-    wanted: Intent, fleet: Fleet, target: int, *, free_bytes: Mapping[PoolName, int], now: float
+    wanted: Intent, fleet: Fleet, target: int, *, free_bytes: Mapping[PoolName, int]
 ) -> Choice:
     supply = len(fleet.supply)
     room = max(0, free_bytes.get(fleet.variant.pool, 0)) // fleet.footprint_bytes
@@ -141,8 +206,6 @@ def _scale_out(
         from_replicas=supply,
         to_replicas=min(target, supply + room),
     )
-    if now < fleet.start_allowed_timestamp_seconds:
-        return _held(wanted, Reason.START_FAILING, instead_of=action)
     if room < 1:
         return _held(wanted, Reason.MEMORY_FULL, instead_of=action)
     return _chosen(wanted, action, _out_reason(wanted))
@@ -159,7 +222,7 @@ def _out_reason(wanted: Intent) -> Reason:
 
 def _scale_in(wanted: Intent, fleet: Fleet, target: int, *, control: Control) -> Choice:
     supply = len(fleet.supply)
-    victims = stop_order(fleet)[: supply - target]
+    victims = _victims(wanted, fleet, count=supply - target)
     if not victims:
         return _held(wanted, Reason.CHANGE_IN_PROGRESS)
     action = Scale(
@@ -169,16 +232,25 @@ def _scale_in(wanted: Intent, fleet: Fleet, target: int, *, control: Control) ->
         to_replicas=supply - len(victims),
         stop_replicas=victims,
     )
-    return _chosen(wanted, action, _in_reason(wanted, control=control))
+    return _chosen(wanted, action, _in_reason(wanted, fleet, target, control=control))
 
 
-def _in_reason(wanted: Intent, *, control: Control) -> Reason:
-    assessment = wanted.assessment
-    if assessment.supply_count > assessment.max_replicas:
+def _victims(wanted: Intent, fleet: Fleet, *, count: int) -> tuple[ReplicaId, ...]:
+    """Who goes. The last one that serves does not while others of the service still start."""
+    assessment, victims = wanted.assessment, stop_order(fleet)[:count]
+    others_stay = assessment.supply_count > len(victims)
+    if others_stay and len(victims) == assessment.serving_count:
+        return victims[:-1]
+    return victims
+
+
+def _in_reason(wanted: Intent, fleet: Fleet, target: int, *, control: Control) -> Reason:
+    if len(fleet.supply) > fleet.variant.max_replicas:
         return Reason.ABOVE_MAXIMUM
-    if wanted.target >= assessment.supply_count:
+    if any(placed is fleet and target < count for placed, count in wanted.placement):
         return Reason.YIELD_MEMORY
-    return Reason.IDLE if is_idle(assessment, control=control) else Reason.SURPLUS_CAPACITY
+    is_unused = is_idle(wanted.assessment, control=control)
+    return Reason.IDLE if is_unused else Reason.SURPLUS_CAPACITY
 
 
 def stop_order(fleet: Fleet) -> tuple[ReplicaId, ...]:

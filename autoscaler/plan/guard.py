@@ -4,6 +4,7 @@ Rule 2 of the design: a forecast may raise capacity, never force it down.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from autoscaler.model.action import Reason
 from autoscaler.model.assessment import Assessment
@@ -63,9 +64,9 @@ def _soft_reason(
         return Reason.NO_FRESH_DATA
     if assessment.burn_rate > 1.0:
         return Reason.BUDGET_BURNING
-    if need.replicas == 0 and not is_idle(assessment, control=control):
-        return Reason.SCALE_IN_HOLD if assessment.supply_count == 1 else None
     if not _hold_is_over(recommendations, assessment=assessment, control=control, now=now):
+        return Reason.SCALE_IN_HOLD
+    if assessment.supply_count == 1 and not is_idle(assessment, control=control):
         return Reason.SCALE_IN_HOLD
     return None
 
@@ -77,11 +78,12 @@ def _hold_is_over(
     control: Control,
     now: float,
 ) -> bool:
-    """True when fewer were enough at every look of a whole hold window."""
-    if not recommendations:
+    """True when fewer were enough at every look of a whole hold window, looked at without a gap."""
+    looks = [each.timestamp_seconds for each in recommendations]
+    if not looks or now - looks[0] < control.scale_in_hold_seconds * (1 - 1e-9):
         return False
-    watched_seconds = now - recommendations[0].timestamp_seconds
-    if watched_seconds < control.scale_in_hold_seconds * 0.9:
+    longest_gap = max((b - a for a, b in pairwise(looks)), default=0.0)
+    if longest_gap > max(control.scale_in_hold_seconds / 2, control.stale_after_seconds):
         return False
     return max(each.replicas for each in recommendations) < assessment.supply_count
 

@@ -1,11 +1,17 @@
 """What memory there is to share, now and when all changes under way have ended. Pure."""
 
+from collections import Counter
+from collections.abc import Iterator
+
+from autoscaler.model.assessment import Fleet
 from autoscaler.plan.choose import Intent
 from collector.model.catalogue import Catalogue
 from collector.model.ids import PoolName
 from collector.model.reading import fresh_value
 from collector.model.replica import HOLDING_STATES, ReplicaState
 from collector.model.snapshot import ReplicaView, Snapshot
+
+STARTING_STATES = frozenset({ReplicaState.PENDING, ReplicaState.LOADING})
 
 
 def pool_budgets(
@@ -14,46 +20,68 @@ def pool_budgets(
     """Bytes per pool that replicas may hold in the end.
 
     The declared budget, or less when others on the machine leave less: what our replicas hold plus
-    what is still available, minus the reserve. An unread availability leaves the declared budget;
-    admission looks again before every start.
+    what is still available, minus the reserve. Others never push out what runs. An unread
+    availability leaves the declared budget; admission looks again before every start.
     """
     held = held_bytes(snapshot, intents=intents)
     budgets: dict[PoolName, int] = {}
     for pool in catalogue.pools:
         available = _available(snapshot, pool=pool.name)
-        reachable = (
-            pool.budget_bytes
-            if available is None
-            else held.get(pool.name, 0) + available - pool.reserve_bytes
-        )
-        budgets[pool.name] = max(0, min(pool.budget_bytes, reachable))
+        budgets[pool.name] = pool.budget_bytes
+        if available is not None:
+            reachable = held.get(pool.name, 0) + max(0, available - pool.reserve_bytes)
+            budgets[pool.name] = min(pool.budget_bytes, reachable)
     return budgets
 
 
 def free_bytes(
     catalogue: Catalogue, *, snapshot: Snapshot, intents: list[Intent]
 ) -> dict[PoolName, int]:
-    """Bytes per pool that nobody holds or has been promised now."""
+    """Bytes per pool that nobody holds or has been promised now; below 0 when too much is promised.
+
+    What is promised and not yet taken still looks available to the host and is subtracted.
+    """
     held = held_bytes(snapshot, intents=intents)
-    budgets = pool_budgets(catalogue, snapshot=snapshot, intents=intents)
-    return {pool: budget - held.get(pool, 0) for pool, budget in budgets.items()}
+    promised = _promised_bytes(snapshot, intents=intents)
+    free: dict[PoolName, int] = {}
+    for pool in catalogue.pools:
+        available = _available(snapshot, pool=pool.name)
+        free[pool.name] = pool.budget_bytes - held.get(pool.name, 0)
+        if available is not None:
+            untaken = available - pool.reserve_bytes - promised.get(pool.name, 0)
+            free[pool.name] = min(free[pool.name], untaken)
+    return free
 
 
 def held_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolName, int]:
     """Bytes per pool held by or promised to replicas, draining and starting ones included."""
-    footprints = {
+    held: Counter[PoolName] = Counter()
+    for fleet, view in _holders(snapshot, intents=intents):
+        held[fleet.variant.pool] += _holds(view, footprint=fleet.footprint_bytes)
+    return held
+
+
+def _promised_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolName, int]:
+    """Bytes per pool that starting replicas will still take."""
+    promised: Counter[PoolName] = Counter()
+    for fleet, view in _holders(snapshot, intents=intents):
+        if view.replica.state in STARTING_STATES:
+            taken = int(fresh_value(view.memory_bytes) or 0)
+            promised[fleet.variant.pool] += max(0, fleet.footprint_bytes - taken)
+    return promised
+
+
+def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fleet, ReplicaView]]:
+    """Every replica that occupies memory, with its fleet; those of no declared variant are unknown."""
+    fleets = {
         (each.assessment.service.name, fleet.variant.name): fleet
         for each in intents
         for fleet in each.assessment.fleets
     }
-    held: dict[PoolName, int] = {}
     for view in snapshot.replicas:
-        fleet = footprints.get((view.replica.service, view.replica.variant))
-        if fleet is None or view.replica.state not in HOLDING_STATES:
-            continue
-        pool = fleet.variant.pool
-        held[pool] = held.get(pool, 0) + _holds(view, footprint=fleet.footprint_bytes)
-    return held
+        fleet = fleets.get((view.replica.service, view.replica.variant))
+        if fleet is not None and view.replica.state in HOLDING_STATES:
+            yield fleet, view
 
 
 def _holds(view: ReplicaView, *, footprint: int) -> int:

@@ -9,6 +9,8 @@ from autoscaler.model.demand import Rates
 from collector.model.catalogue import Control
 
 MINUTES_PER_HOUR = 60.0
+MAX_REPLICAS = 1e9
+"""More than any machine has: keeps a nonsensical reading a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -
     bound; 0 for no work."""
     if work_ratio <= 0:
         return 0
-    return math.ceil(work_ratio / (capacity.low_ratio * utilisation) - 1e-9)
+    replicas = work_ratio / (capacity.low_ratio * utilisation)
+    return math.ceil(min(replicas, MAX_REPLICAS) - 1e-9)
 
 
 def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:
@@ -90,10 +93,10 @@ def replica_values_per_hour(
         shortfall_ratio(need.scenario_works, carried_work=per_replica * k) for k in range(count + 1)
     ]
     values = [price * (missing[k] - missing[k + 1]) for k in range(count)]
+    if not need.scenario_works:
+        values = [price if k < need.replicas else 0.0 for k in range(count)]
     if values and assessment.held_requests:
         values[0] = max(values[0], price * urgency(assessment))
-    elif not need.scenario_works:
-        values = [price if k < need.replicas else 0.0 for k in range(count)]
     return tuple(values)
 
 
@@ -104,7 +107,11 @@ def urgency(assessment: Assessment) -> float:
 
 
 def _without_capacity(assessment: Assessment) -> int:
-    """Unknown capacity with a queue allows one more at a time (design, section 5)."""
+    """Unknown capacity with a queue allows one more at a time; no requests at all need nothing."""
+    forecast = assessment.forecast
+    is_wanted = forecast is None or forecast.peak.requests_per_second > 0
+    if not is_wanted and assessment.backlog_requests == 0:
+        return 0
     all_serve = assessment.serving_count == assessment.supply_count
     one_more = bool(assessment.backlog_requests) and all_serve
     return assessment.supply_count + (1 if one_more else 0)

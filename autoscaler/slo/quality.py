@@ -4,10 +4,14 @@ Doubts forbid scale-in, unload and reshape for what they touch; they never forbi
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from autoscaler.model.action import Reason
-from collector.model.reading import Fresh, Number, fresh_value
+from autoscaler.model.demand import Rates
+from collector.model.reading import Fresh, Number, aged, fresh_value
 from collector.model.snapshot import ServiceView
+
+Doubt: TypeAlias = tuple[Reason, str]
 
 CONSERVATION_SLACK_REQUESTS = 3.0
 """Readings of one page are taken at one moment; this allows for requests that change state in it."""
@@ -15,15 +19,29 @@ CONSERVATION_SLACK_REQUESTS = 3.0
 CONSERVATION_SLACK_RATIO = 0.02
 
 
-def doubts(view: ServiceView | None) -> tuple[tuple[Reason, str], ...]:
-    """(reason, sentence) for each thing that is wrong with the service's traffic; empty when sound."""
+def doubts(view: ServiceView | None, *, now: float, limit_seconds: float) -> tuple[Doubt, ...]:
+    """(reason, sentence) for each thing that is wrong with the service's traffic; empty when sound.
+
+    Ages are looked at again: a snapshot may lie for a while before it is decided on.
+    """
     if view is None:
         return ((Reason.NO_FRESH_DATA, "nothing has been read about this service"),)
-    return tuple(_doubts(view))
+    return tuple(_doubts(view, now=now, limit_seconds=limit_seconds))
 
 
-def _doubts(view: ServiceView) -> Iterator[tuple[Reason, str]]:
-    for name, reading in _needed(view):
+def unmeasured(*, demand: Rates | None, burn_rate: float | None) -> tuple[Doubt, ...]:
+    """The same for what history does not tell."""
+    found = []
+    if demand is None:
+        found.append("no demand was measured lately")
+    if burn_rate is None:
+        found.append("an objective was not measured lately")
+    return tuple((Reason.NO_FRESH_DATA, sentence) for sentence in found)
+
+
+def _doubts(view: ServiceView, *, now: float, limit_seconds: float) -> Iterator[Doubt]:
+    for name, read in _needed(view):
+        reading = aged(read, now_timestamp_seconds=now, limit_seconds=limit_seconds)
         if not isinstance(reading, Fresh):
             why = reading.reason.value if reading.kind == "missing" else "stale"
             yield Reason.NO_FRESH_DATA, f"{name} is {why} at {reading.source}"
@@ -31,7 +49,7 @@ def _doubts(view: ServiceView) -> Iterator[tuple[Reason, str]]:
     if error is not None and abs(error) > _slack(view):
         yield (
             Reason.DEMAND_NOT_CONSERVED,
-            f"arrived requests differ by {error:+.0f} from finished, held and in-flight ones",
+            f"arrived requests differ by {error:+.6g} from finished, held and in-flight ones",
         )
 
 

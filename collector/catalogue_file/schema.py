@@ -11,8 +11,8 @@ from pydantic import Field
 
 from collector.catalogue_file.target_schema import TargetPart
 from collector.catalogue_file.words import ClientModel, Name
-from collector.files.part import FilePart, choice, required_choice
-from collector.files.units import Duration, MemoryAmount, Ratio, Share
+from collector.files.part import FilePart, choice, quantity, required_choice
+from collector.files.units import Duration, MemoryAmount, MemoryReserve, Ratio, Share
 from collector.model.catalogue import AuthorityLevel, Mode, PoolKind, Sli
 from collector.model.replica import EngineKind
 
@@ -56,9 +56,9 @@ class PoolPart(FilePart):
         "without accelerator. discrete: of one accelerator."
     )
     capacity: MemoryAmount = Field(
-        description="All the memory Foresail may count on here, e.g. 24GiB (2^30) or 24GB (10^9)."
+        description="All the memory Foresail may count on here, such as 24GiB (2^30) or 24GB (10^9)."
     )
-    reserve: MemoryAmount | Literal[0] = Field(
+    reserve: MemoryReserve = Field(
         default=0,
         description="Part of the capacity that replicas never get, for the system and other "
         "programs. Default 0, for a capacity that already leaves room.",
@@ -77,53 +77,53 @@ class TierPart(FilePart):
 class ControlPart(FilePart):
     """Windows and limits of the decisions. The defaults suit models that take minutes to load."""
 
-    level_window: Duration = Field(
-        default="60s",
+    level_window: Duration = quantity(
+        "60s",
         description="Demand now is the mean over this window. Default 60s: shorter follows noise, "
         "longer sees a rise late.",
     )
-    slope_window: Duration = Field(
-        default="5m",
+    slope_window: Duration = quantity(
+        "5m",
         description="The upward trend is fitted over this window. Default 5m: about the time a model "
         "takes to load, which is how far the trend is carried on.",
     )
-    scale_in_hold: Duration = Field(
-        default="5m",
+    scale_in_hold: Duration = quantity(
+        "5m",
         description="A replica goes once it was not needed for this long. Default 5m: a restart of a "
         "large model costs as much.",
     )
-    idle_to_zero: Duration = Field(
-        default="15m",
+    idle_to_zero: Duration = quantity(
+        "15m",
         description="The last replica goes after this long without any request, where min_replicas "
         "is 0. Default 15m: people pause that long within one task.",
     )
-    utilisation_target: Ratio = Field(
-        default="80%",
+    utilisation_target: Ratio = quantity(
+        "80%",
         description="How much of the capacity is planned to be used when replicas are added. Default "
         "80%: queues grow steeply above it.",
     )
-    scale_in_utilisation: Ratio = Field(
-        default="70%",
+    scale_in_utilisation: Ratio = quantity(
+        "70%",
         description="The most the remaining replicas may be used when one goes. Default 70%: under "
         "utilisation_target, so that going down does not ask for going up.",
     )
-    backlog_drain: Duration = Field(
-        default="60s",
+    backlog_drain: Duration = quantity(
+        "60s",
         description="The time in which held and queued requests are to be worked off. Default 60s: "
         "as long as a request is held by default.",
     )
-    stale_after: Duration = Field(
-        default="20s",
+    stale_after: Duration = quantity(
+        "20s",
         description="A reading older than this allows no replica to go. Default 20s: four ticks of "
         "reading were missed.",
     )
-    start_retry: Duration = Field(
-        default="30s",
+    start_retry: Duration = quantity(
+        "30s",
         description="The wait after a failed start; it doubles with each further failure. Default "
         "30s: a full disk or a busy device may clear in that time.",
     )
-    start_retry_max: Duration = Field(
-        default="10m",
+    start_retry_max: Duration = quantity(
+        "10m",
         description="The longest wait between two starts that fail. Default 10m: a repaired model "
         "comes back while its owner is still there.",
     )
@@ -138,12 +138,14 @@ class ObjectivePart(FilePart):
     )
     threshold: Duration | None = Field(
         default=None,
-        description="A request is good at or under this time, e.g. 500ms. Required for latencies, "
+        description="A request is good at or under this time, such as 500ms. Required for latencies, "
         "not allowed for availability. No default: only the owner knows it.",
     )
-    target: Share = Field(description="The share of requests that must be good, e.g. 99% or 0.99.")
-    window: Duration = Field(
-        default="28d",
+    target: Share = Field(
+        description="The share of requests that must be good, such as 99% or 0.99."
+    )
+    window: Duration = quantity(
+        "28d",
         description="The share is counted over this window, looking back. Default 28d: four whole "
         "weeks, so that each has the same weekends.",
     )
@@ -166,7 +168,7 @@ class VariantPart(FilePart):
     engine: EngineKind = required_choice(description="The inference engine: vllm or llama_cpp.")
     pool: str = Field(description="The pool (a name under pools) its replicas take memory from.")
     memory: MemoryAmount = Field(
-        description="What one replica holds there, weights and cache, e.g. 6GiB. It is counted "
+        description="What one replica holds there, weights and cache, such as 6GiB. It is counted "
         "before a start, and corrected by what is measured."
     )
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = Field(
@@ -226,8 +228,8 @@ class ServicePart(FilePart):
     objectives: list[ObjectivePart] = Field(
         min_length=1, description="What its users were promised; at least one."
     )
-    hold_timeout: Duration = Field(
-        default="60s",
+    hold_timeout: Duration = quantity(
+        "60s",
         description="How long the gateway holds a request while a replica starts. Default 60s: many "
         "clients give up soon after.",
     )

@@ -14,7 +14,7 @@ from collector.catalogue_file.words import (
     FileReference,
     HttpPath,
 )
-from collector.files.part import FilePart
+from collector.files.part import FilePart, quantity
 from collector.files.units import Duration
 
 
@@ -35,24 +35,24 @@ class ProcessPart(FilePart):
     )
     required_files: list[FileReference] = Field(
         default_factory=list,
-        description="Files that must exist before a start is tried, e.g. the model; relative ones "
+        description="Files that must exist before a start is tried, such as the model; relative ones "
         "are seen from the folder of this file. Default: none.",
     )
     health_path: HttpPath = Field(
         default="/health",
         description="Answers 200 once the engine can serve. Default /health, as vLLM and llama.cpp.",
     )
-    startup_timeout: Duration = Field(
-        default="5m",
+    startup_timeout: Duration = quantity(
+        "5m",
         description="A start that takes longer has failed. Default 5m: large weights from a slow disk.",
     )
-    drain_timeout: Duration = Field(
-        default="2m",
+    drain_timeout: Duration = quantity(
+        "2m",
         description="How long requests in flight may take to finish before a stop. Default 2m: a "
         "long answer of a slow model.",
     )
-    terminate_timeout: Duration = Field(
-        default="20s",
+    terminate_timeout: Duration = quantity(
+        "20s",
         description="From SIGTERM to SIGKILL. Default 20s: engines release device memory in that time.",
     )
 
@@ -62,7 +62,7 @@ class UrlPart(FilePart):
 
     kind: Literal["url"] = Field(description="url: somebody else runs the replicas.")
     urls: list[BaseUrl] = Field(
-        min_length=1, description="One address per replica, e.g. http://127.0.0.1:8000."
+        min_length=1, description="One address per replica, such as http://127.0.0.1:8000."
     )
 
 

@@ -47,7 +47,13 @@ def base_url(typed: str) -> str:
         raise ValueError("must be a url such as http://127.0.0.1:8000")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user or password")
-    if parts.path.strip("/") or parts.query or parts.fragment or not typed.isprintable() or " " in typed:
+    if (
+        parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+        or not typed.isprintable()
+        or " " in typed
+    ):
         raise ValueError("must end after host and port; the gateway adds the path (/v1/...)")
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -93,7 +99,9 @@ ClientModel = Annotated[
     str, AfterValidator(client_model), WithJsonSchema({"type": "string", "pattern": f"^{_MODEL}$"})
 ]
 BaseUrl = Annotated[
-    str, AfterValidator(base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
+    str,
+    AfterValidator(base_url),
+    WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"}),
 ]
 CommandWord = Annotated[str, AfterValidator(command_word)]
 FileReference = Annotated[str, AfterValidator(file_reference)]

@@ -1,6 +1,6 @@
 """One YAML file as plain values that still know their lines.
 
-In: a path, or the bytes of a file. Out: a `Document` with plain values (text, numbers, true/false,
+In: the bytes of a file. Out: a `Document` with plain values (text, numbers, true/false,
 lists, mappings) and the problems that YAML itself would have passed over: a key written twice, a
 number in a notation that people and YAML read differently. Files are bounded in size, depth and
 aliases, so that a hostile or broken one costs milliseconds. Sits before every reader of a file that
@@ -19,7 +19,7 @@ from collector.errors import ConfigurationError
 from collector.files.problem import KeyPath, Problem
 from collector.files.scalar import SCALAR_TAGS, ScalarRejected, scalar_value
 
-Value: TypeAlias = "str | int | float | bool | None | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 
 MAX_FILE_BYTES = 16 * 2**20
 """A catalogue of 10,000 variants is about 5 MiB."""
@@ -85,17 +85,14 @@ class DocumentRejected(ConfigurationError):
         self.problem = problem
 
 
-def read_document(path: Path) -> Document:
-    """The file's values and lines. Raises DocumentRejected when there is nothing to go on."""
-    return parse_document(_read_bytes(path), name=str(path))
-
-
-def parse_document(content: bytes, *, name: str) -> Document:
-    """Like `read_document`, of bytes that were already read."""
+def parse_document(content: bytes, *, name: str, may_be_empty: bool = False) -> Document:
+    """Values and lines of a file's content. Raises DocumentRejected when there is nothing to go on."""
     text = _decode(content)
     try:
         _check_depth(text)
         node = yaml.compose(text, Loader=_Loader)
+        if node is None and may_be_empty:
+            node = yaml.compose("{}", Loader=_Loader)
     except yaml.YAMLError as error:
         raise DocumentRejected(_syntax_problem(error, text=text)) from error
     if not isinstance(node, yaml.MappingNode) or node.tag != _MAPPING_TAG:
@@ -107,7 +104,8 @@ def parse_document(content: bytes, *, name: str) -> Document:
     )
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file of bounded size. Raises DocumentRejected."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -144,12 +142,9 @@ def _check_depth(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            raise DocumentRejected(
-                Problem(
-                    line=event.start_mark.line + 1,
-                    message=f"is nested more than {MAX_DEPTH} levels deep",
-                )
-            )
+            line = event.start_mark.line + 1 if event.start_mark else None
+            message = f"is nested more than {MAX_DEPTH} levels deep"
+            raise DocumentRejected(Problem(line=line, message=message))
 
 
 def _syntax_problem(error: yaml.YAMLError, *, text: str) -> Problem:
@@ -160,7 +155,10 @@ def _syntax_problem(error: yaml.YAMLError, *, text: str) -> Problem:
         return Problem(line=line, message="has a control character, which YAML does not allow")
     lines = text.splitlines()
     found = lines[mark.line] if mark.line < len(lines) else ""
-    if "\t" in found[: len(found) - len(found.lstrip())] or found[mark.column : mark.column + 1] == "\t":
+    if (
+        "\t" in found[: len(found) - len(found.lstrip())]
+        or found[mark.column : mark.column + 1] == "\t"
+    ):
         return Problem(line=mark.line + 1, message="is indented with a tab; use spaces")
     said = getattr(error, "problem", None) or getattr(error, "context", None) or "not understood"
     return Problem(line=mark.line + 1, message=f"is not valid YAML: {said}")

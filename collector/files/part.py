@@ -17,11 +17,16 @@ class FilePart(BaseModel):
     )
 
 
-def choice(default: str, *, description: str) -> Any:  # Any: as pydantic's Field itself
+def choice(default: str, *, description: str) -> Any:  # noqa: ANN401  as Field itself
     """A key whose value is a word of a closed list, given in the file as text."""
     return Field(default=default, strict=False, description=description)
 
 
-def required_choice(*, description: str) -> Any:  # Any: as pydantic's Field itself
+def required_choice(*, description: str) -> Any:  # noqa: ANN401  as Field itself
     """Like `choice`, for a key that must be there."""
     return Field(strict=False, description=description)
+
+
+def quantity(default: str, *, description: str) -> Any:  # noqa: ANN401  as Field itself
+    """A key with a unit whose default is written as an owner would write it, e.g. 5m."""
+    return Field(default=default, description=description)

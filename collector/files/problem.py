@@ -17,6 +17,7 @@ MAX_TOLD = 20
 MAX_SHOWN_CHARACTERS = 60
 
 _PLAIN_KEY = re.compile(r"[\w./-]{1,80}")
+_USER_AND_PASSWORD = re.compile(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,11 @@ class Problem:
         """The one line a person reads."""
         where = self.place or (file if self.line is None else f"{file}:{self.line}")
         key = key_text(self.path)
-        return f"{where}: {key} {self.message}" if key and not self.place else f"{where}: {self.message}"
+        return (
+            f"{where}: {key} {self.message}"
+            if key and not self.place
+            else f"{where}: {self.message}"
+        )
 
 
 def sentences(problems: Iterable[Problem], *, file: str) -> tuple[str, ...]:
@@ -66,8 +71,10 @@ def value_text(value: object) -> str:
             return "a mapping"
         case list():
             return "a list"
-        case str() if len(value) > MAX_SHOWN_CHARACTERS:
-            return repr(value[:MAX_SHOWN_CHARACTERS]) + "…"
+        case str():
+            shown = _USER_AND_PASSWORD.sub("//…@", value)
+            cut = "…" if len(shown) > MAX_SHOWN_CHARACTERS else ""
+            return repr(shown[:MAX_SHOWN_CHARACTERS]) + cut
         case _:
             return repr(value)
 

@@ -9,7 +9,9 @@ import math
 import re
 
 _PREFIX = "tag:yaml.org,2002:"
-SCALAR_TAGS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp"))
+SCALAR_TAGS = frozenset(
+    _PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp")
+)
 
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}\.?[0-9]*([eE][-+]?[0-9]{1,3})?|[-+]?\.[0-9]+")

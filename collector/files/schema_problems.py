@@ -63,20 +63,29 @@ def _problem(each: ErrorDetails, *, document: Document, model: type[BaseModel]) 
     path = _document_path(each["loc"], document=document)
     kind = each["type"]
     if kind == "missing":
-        return _missing(path, key=str(each["loc"][-1]), loc=each["loc"], document=document, model=model)
+        return _missing(
+            path, key=str(each["loc"][-1]), loc=each["loc"], document=document, model=model
+        )
     if kind == "extra_forbidden":
         return _unknown(path, loc=each["loc"], document=document, model=model)
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return _wrong_kind(each, path=path, document=document)
     if each["loc"] and each["loc"][-1] == "[key]":
-        return Problem(line=document.line(path), path=path, message=f"has a name that {_rule(each)}")
+        return Problem(
+            line=document.line(path), path=path, message=f"has a name that {_rule(each)}"
+        )
     value = document.value(path)
     message = f"is {value_text(value)}, {_rule(each)}{_near(each, value)}"
     return Problem(line=document.line(path), path=path, message=message)
 
 
 def _missing(
-    path: KeyPath, *, key: str, loc: tuple[int | str, ...], document: Document, model: type[BaseModel]
+    path: KeyPath,
+    *,
+    key: str,
+    loc: tuple[int | str, ...],
+    document: Document,
+    model: type[BaseModel],
 ) -> Problem:
     description = keys_of(model, loc[:-1]).get(key, "")
     meaning = f": {description.split('. ')[0].rstrip('.')}" if description else ""
@@ -113,7 +122,7 @@ def _rule(each: ErrorDetails) -> str:
         return _TYPE_WORDS[kind]
     if kind in _BOUND_WORDS:
         name, words = _BOUND_WORDS[kind]
-        return f"must be {words} {context[name]}"
+        return f"must be {words} {context[name]:g}"
     if kind in {"enum", "literal_error"}:
         return _one_of(_choices(each))
     if kind == "value_error":

@@ -39,6 +39,11 @@ def bytes_of(value: object) -> int:
     return round(amount)
 
 
+def reserve_bytes_of(value: object) -> int:
+    """Like `bytes_of`, and 0 for nothing kept free. Raises ValueError."""
+    return 0 if value == 0 and not isinstance(value, bool) else bytes_of(value)
+
+
 def _bytes_amount(value: object) -> int | Decimal:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -47,7 +52,9 @@ def _bytes_amount(value: object) -> int | Decimal:
         raise ValueError("must be an amount of memory such as 24GiB, 24GB or whole bytes")
     number, unit = match.groups()
     if unit not in _BYTE_UNITS:
-        raise ValueError(f"must be an amount of memory such as {number}GiB (2^30) or {number}GB (10^9)")
+        raise ValueError(
+            f"must be an amount of memory such as {number}GiB (2^30) or {number}GB (10^9)"
+        )
     return Decimal(number) * _BYTE_UNITS[unit]
 
 
@@ -90,19 +97,32 @@ def _ratio_amount(value: object) -> float:
     return float(Decimal(match.group(1)) / 100)
 
 
-def _schema(*, number: dict[str, object], pattern: str, examples: list[str]) -> WithJsonSchema:
+def _schema(
+    *, number: dict[str, object], pattern: str, examples: list[str | int]
+) -> WithJsonSchema:
     return WithJsonSchema(
         {"anyOf": [number, {"type": "string", "pattern": pattern}], "examples": examples}
     )
 
+
+_BYTES_PATTERN: Final = rf"^{_NUMBER} ?({'|'.join(_BYTE_UNITS)})$"
 
 MemoryAmount = Annotated[
     int,
     BeforeValidator(bytes_of),
     _schema(
         number={"type": "integer", "minimum": MIN_MEMORY_BYTES, "maximum": MAX_MEMORY_BYTES},
-        pattern=rf"^{_NUMBER} ?({'|'.join(_BYTE_UNITS)})$",
+        pattern=_BYTES_PATTERN,
         examples=["24GiB", "512MiB", "24GB"],
+    ),
+]
+MemoryReserve = Annotated[
+    int,
+    BeforeValidator(reserve_bytes_of),
+    _schema(
+        number={"type": "integer", "minimum": 0, "maximum": MAX_MEMORY_BYTES},
+        pattern=_BYTES_PATTERN,
+        examples=["4GiB", 0],
     ),
 ]
 Duration = Annotated[

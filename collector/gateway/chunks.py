@@ -11,7 +11,17 @@ from dataclasses import dataclass
 USAGE_TAIL_BYTES = 1 << 16
 """Engines put `usage` last; of a large answer only this much is searched for it."""
 
-_CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
+MAX_TOKENS = 1_000_000_000
+"""No answer has more; a larger number is a broken engine and is taken for no number."""
+
+_CONTENT_KEYS = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "refusal",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +108,6 @@ def _usage(value: object) -> Usage | None:
 
 
 def _count(value: object) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if is_count and isinstance(value, int) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MAX_TOKENS else None

@@ -19,7 +19,9 @@ def read_routes(state_dir: Path) -> RoutingTable | None:
     except OSError as error:
         raise GatewayError(f"cannot read {path}: {error.strerror}") from error
     except GatewayError as error:
-        raise GatewayError(f"{path}: {error}; it is ignored until the controller writes a new one") from error
+        raise GatewayError(
+            f"{path}: {error}; it is ignored until the controller writes a new one"
+        ) from error
 
 
 def write_routes(table: RoutingTable, *, state_dir: Path) -> None:

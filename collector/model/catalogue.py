@@ -202,7 +202,9 @@ class Control:
     idle_to_zero_seconds: float = 900.0  # without any demand; only where min_replicas is 0
     utilisation_target_ratio: float = 0.8  # of capacity, when sizing up
     scale_in_utilisation_ratio: float = 0.7  # what the remaining N-1 may be loaded to
-    backlog_drain_seconds: float = 60.0  # time in which held and waiting requests are to be worked off
+    backlog_drain_seconds: float = (
+        60.0  # time in which held and waiting requests are to be worked off
+    )
     stale_after_seconds: float = 20.0  # a reading older than this allows no scale-in
     start_retry_seconds: float = 30.0  # after a failed start; doubles with every further failure
     start_retry_max_seconds: float = 600.0

@@ -46,7 +46,7 @@ class GatewaySignal(StrEnum):
     TIME_TO_FIRST_TOKEN = "time_to_first_token"  # noqa: S105
     INTER_TOKEN_LATENCY = "inter_token_latency"  # noqa: S105
     END_TO_END_LATENCY = "end_to_end_latency"
-    PROMPT_BYTES_PER_TOKEN_RATIO = "prompt_bytes_per_token_ratio"
+    PROMPT_BYTES_PER_TOKEN_RATIO = "prompt_bytes_per_token_ratio"  # noqa: S105
     START_TIMESTAMP_SECONDS = "start_timestamp_seconds"  # of the gateway, no service
     ROUTES_VERSION = "routes_version"  # of the gateway, no service
 

@@ -6,6 +6,9 @@ Counts may be fractional: inter-token latencies are weighted by tokens per chunk
 from bisect import bisect_left
 from dataclasses import dataclass
 
+_ROUNDING_RATIO = 1e-9
+"""Of all observations: buckets are differences of cumulative sums, so their last digits wander."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
@@ -62,12 +65,18 @@ def quantile(histogram: Histogram, *, q: float) -> float | None:
 
 
 def histogram_increase(current: Histogram, *, previous: Histogram | None) -> Histogram:
-    """What was observed since `previous`; all of `current` after a restart or a change of edges."""
+    """What was observed since `previous`; all of `current` after a restart or a change of edges.
+
+    A bucket that fell by no more than the rounding of weighted counts stands still; only a real fall
+    is a restart.
+    """
     if previous is None or previous.upper_bounds != current.upper_bounds:
         return current
     counts = tuple(c - p for c, p in zip(current.counts, previous.counts, strict=True))
-    if any(count < 0 for count in counts):
+    if any(count < -_ROUNDING_RATIO * max(1.0, previous.total) for count in counts):
         return current
     return Histogram(
-        upper_bounds=current.upper_bounds, counts=counts, sum=current.sum - previous.sum
+        upper_bounds=current.upper_bounds,
+        counts=tuple(max(0.0, count) for count in counts),
+        sum=current.sum - previous.sum,
     )

@@ -5,7 +5,7 @@ covered by data beside the values, so that a bin nobody measured is never taken 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -56,6 +56,11 @@ class History:
     bin_seconds: float
     end_timestamp_seconds: float  # end of the last (open) bin
     signals: Mapping[Signal, SignalBins]
+    _rows: Mapping[ServiceName, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rows = {name: row for row, name in enumerate(self.services)}
+        object.__setattr__(self, "_rows", rows)  # frozen: the one place that may fill it in
 
     def rates(
         self, signal: Signal, service: ServiceName, *, window_seconds: float
@@ -67,9 +72,9 @@ class History:
         """
         count = max(1, round(window_seconds / self.bin_seconds))
         bins = self.signals.get(signal)
-        if bins is None or service not in self.services:
+        row = self._rows.get(service)
+        if bins is None or row is None:
             return np.zeros(0), np.zeros(0)
-        row = self.services.index(service)
         sums, covered = bins.sums[row, -count:], bins.covered_seconds[row, -count:]
         rates = np.divide(sums, covered, out=np.zeros_like(sums), where=covered > 0)
         return rates, covered

@@ -4,6 +4,7 @@ Comes out of `assemble`, goes into `decide` and to disk. Counters are cumulative
 whoever counts; increments are made when a snapshot enters the history.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.model.histogram import Histogram
@@ -97,3 +98,28 @@ class Snapshot:
     def replicas_of(self, name: ServiceName) -> tuple[ReplicaView, ...]:
         """All replicas of one service, in every state."""
         return tuple(view for view in self.replicas if view.replica.service == name)
+
+
+def snapshots_by_service(
+    snapshot: Snapshot, *, services: Iterable[ServiceName]
+) -> dict[ServiceName, Snapshot]:
+    """What concerns each service, in one pass; pools and problems concern none of them alone.
+
+    A look-up in the whole snapshot walks through it, which a tick cannot afford once per service.
+    """
+    views: dict[ServiceName, ServiceView] = {}
+    for view in snapshot.services:
+        views.setdefault(view.service, view)
+    replicas: dict[ServiceName, list[ReplicaView]] = {}
+    for each in snapshot.replicas:
+        replicas.setdefault(each.replica.service, []).append(each)
+    return {
+        name: Snapshot(
+            taken_timestamp_seconds=snapshot.taken_timestamp_seconds,
+            services=(views[name],) if name in views else (),
+            replicas=tuple(replicas.get(name, ())),
+            pools=(),
+            gateway_start_timestamp_seconds=snapshot.gateway_start_timestamp_seconds,
+        )
+        for name in services
+    }

@@ -1,10 +1,10 @@
 """What can go wrong while a demo is prepared or measured, each with the next step in its message.
 
     DemoError
-    ├── MissingPart       an optional package is not installed; the owner installs the extra
-    ├── EngineRejected    the engine cannot be started as asked; the owner changes the command line
+    ├── MissingPart         an optional package is not installed; the owner installs the extra
+    ├── EngineRejected      the engine cannot start as asked; the owner changes model or port
     ├── EngineUnmeasurable  a running engine answered nothing a cost could be fitted to
-    └── DamagedTrace      the shipped trace file does not read as it should; the owner reinstalls
+    └── DamagedTrace        the shipped recording does not read as it should; the owner reinstalls
 
 Sits beside the demo's modules; raises nothing itself and imports nothing of them.
 """

@@ -22,19 +22,18 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from foresail.demo.errors import DemoError, EngineRejected, MissingPart
+
+if TYPE_CHECKING:
+    import xllamacpp
 
 LOOPBACK: Final = "127.0.0.1"
 _GGUF_MAGIC: Final = b"GGUF"
 _EXIT_OK: Final = 0
 _EXIT_REJECTED: Final = 1
 
-# Every open request holds one of the server's HTTP threads, waiting ones too. Its default of
-# slots + 4 would hide a queue from `/metrics` (requests_deferred stops at 4) and then block
-# `/health` and `/metrics` themselves.
-_HTTP_THREADS: Final = 64
 _ATTENTION_PLAIN: Final = 0  # llama_flash_attn_type: disabled
 _POOLING_MEAN: Final = 1  # llama_pooling_type
 _LOG_SILENT: Final = 0
@@ -56,15 +55,15 @@ class EngineOptions:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns only where the engine could not start."""
+    options = _parse(arguments)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    options = _parse(arguments)
     try:
         check_startable(options)
         server = _started(options)
     except DemoError as problem:
-        print(f"llama_server: {problem}", file=sys.stderr)
+        sys.stderr.write(f"llama_server: {problem}\n")
         return _EXIT_REJECTED
     _announce(f"listening on {server.listening_address} model {options.alias}")
     stop.wait()
@@ -104,9 +103,9 @@ def _check_port_free(port: int) -> None:
             ) from problem
 
 
-def _started(options: EngineOptions) -> Any:  # xllamacpp.Server: the wheel carries no types
+def _started(options: EngineOptions) -> xllamacpp.Server:
     try:
-        import xllamacpp  # type: ignore[import-untyped]  # the wheel carries no types
+        import xllamacpp
     except ImportError as missing:
         raise MissingPart("xllamacpp") from missing
     parameters = xllamacpp.CommonParams()
@@ -121,11 +120,7 @@ def _started(options: EngineOptions) -> Any:  # xllamacpp.Server: the wheel carr
         ) from problem
 
 
-def _set_parameters(
-    parameters: Any,  # xllamacpp.CommonParams: the wheel carries no types
-    *,
-    options: EngineOptions,
-) -> None:
+def _set_parameters(parameters: xllamacpp.CommonParams, *, options: EngineOptions) -> None:
     parameters.hostnames = [LOOPBACK]
     parameters.port = options.port
     parameters.model.path = str(options.model)
@@ -134,7 +129,6 @@ def _set_parameters(
     parameters.n_ctx = options.slots * options.context_tokens  # llama.cpp divides it by the slots
     parameters.cpuparams.n_threads = 1
     parameters.cpuparams_batch.n_threads = 1
-    parameters.n_threads_http = _HTTP_THREADS
     parameters.endpoint_metrics = True
     parameters.ui = False
     parameters.verbosity = _LOG_INFO if options.logs else _LOG_SILENT
@@ -146,9 +140,7 @@ def _set_parameters(
         _set_embeddings(parameters, context_tokens=options.context_tokens)
 
 
-def _set_no_prompt_cache(
-    parameters: Any,  # xllamacpp.CommonParams: the wheel carries no types
-) -> None:
+def _set_no_prompt_cache(parameters: xllamacpp.CommonParams) -> None:
     """Every prompt is computed in full.
 
     A slot keeps the tokens of its last request and skips what the next one repeats, and up to 8 GiB
@@ -162,11 +154,7 @@ def _set_no_prompt_cache(
     parameters.slot_prompt_similarity = 0.0
 
 
-def _set_embeddings(
-    parameters: Any,  # xllamacpp.CommonParams: the wheel carries no types
-    *,
-    context_tokens: int,
-) -> None:
+def _set_embeddings(parameters: xllamacpp.CommonParams, *, context_tokens: int) -> None:
     parameters.embedding = True
     parameters.pooling_type = _POOLING_MEAN
     parameters.n_batch = context_tokens  # pooling needs the whole input in one step
@@ -176,7 +164,8 @@ def _set_embeddings(
 def _announce(line: str) -> None:
     """One line on stdout, if anybody still reads it."""
     with contextlib.suppress(OSError):  # a parent that is gone; an engine outlives its parent
-        print(line, flush=True)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _parse(arguments: list[str] | None) -> EngineOptions:

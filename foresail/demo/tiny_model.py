@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from foresail.demo.errors import MissingPart
 
@@ -220,9 +220,7 @@ def _matrix(
     return values * np.float32(deviation / columns**0.5)
 
 
-def _onto_stream(
-    rows: int, columns: int, *, random: np.random.Generator
-) -> NDArray[np.float32]:
+def _onto_stream(rows: int, columns: int, *, random: np.random.Generator) -> NDArray[np.float32]:
     """Weights that write to the residual stream, but not to its constant channel."""
     values = _matrix(rows, columns, random=random)
     values[_CONSTANT_CHANNEL] = 0.0

@@ -1,0 +1,284 @@
+"""Joins what was declared, ordered and read into one `Snapshot`. Pure; after `normalise`, before history.
+
+Every declared service, every declared pool and every replica gets exactly one view, whatever the
+sources did. A source that did not answer leaves its last readings behind as `Stale`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from collector.model.catalogue import Catalogue
+from collector.model.contract import Contract, Contracts, EngineSignal, GatewaySignal
+from collector.model.histogram import Histogram
+from collector.model.ids import PoolName, ReplicaId, ServiceName
+from collector.model.page import PageIdentity, PageReadings
+from collector.model.reading import Missing, MissingReason, Number, Reading, Stale, aged
+from collector.model.replica import EngineKind, Replica, ReplicaState
+from collector.model.snapshot import (
+    LatencyView,
+    PoolView,
+    Problem,
+    ReplicaView,
+    ServiceView,
+    Snapshot,
+    TrafficView,
+)
+from collector.normalise.exposition import parse_exposition
+from collector.normalise.page import page_readings
+from collector.ports import Exposition
+
+GATEWAY_KEY = "gateway"
+ANSWERING_STATES = frozenset({ReplicaState.SERVING, ReplicaState.DRAINING})
+"""Replicas whose engine is there to be asked."""
+
+T = TypeVar("T")
+
+_TRAFFIC: Mapping[str, tuple[GatewaySignal, tuple[str, ...]]] = {
+    "arrived_requests_total": (GatewaySignal.ARRIVED_REQUESTS_TOTAL, ()),
+    "completed_requests_total": (GatewaySignal.FINISHED_REQUESTS_TOTAL, ("completed",)),
+    "failed_requests_total": (GatewaySignal.FINISHED_REQUESTS_TOTAL, ("failed",)),
+    "aborted_requests_total": (GatewaySignal.FINISHED_REQUESTS_TOTAL, ("aborted",)),
+    "shed_requests_total": (GatewaySignal.FINISHED_REQUESTS_TOTAL, ("shed",)),
+    "admitted_prompt_tokens_total": (GatewaySignal.ADMITTED_PROMPT_TOKENS_TOTAL, ()),
+    "output_tokens_total": (GatewaySignal.OUTPUT_TOKENS_TOTAL, ()),
+    "in_flight_requests": (GatewaySignal.IN_FLIGHT_REQUESTS, ()),
+    "held_requests": (GatewaySignal.HELD_REQUESTS, ()),
+    "oldest_held_seconds": (GatewaySignal.OLDEST_HELD_SECONDS, ()),
+}
+"""{field of TrafficView: (signal, labels after the service)}"""
+
+_LATENCY: Mapping[str, GatewaySignal] = {
+    "time_to_first_token": GatewaySignal.TIME_TO_FIRST_TOKEN,
+    "inter_token_latency": GatewaySignal.INTER_TOKEN_LATENCY,
+    "end_to_end_latency": GatewaySignal.END_TO_END_LATENCY,
+}
+
+_ENGINE: Mapping[str, EngineSignal] = {
+    "running_requests": EngineSignal.RUNNING_REQUESTS,
+    "waiting_requests": EngineSignal.WAITING_REQUESTS,
+    "prompt_tokens_total": EngineSignal.PROMPT_TOKENS_TOTAL,
+    "output_tokens_total": EngineSignal.OUTPUT_TOKENS_TOTAL,
+}
+
+_ABSENCE: Mapping[ReplicaState, MissingReason] = {
+    ReplicaState.PENDING: MissingReason.NOT_READ_YET,
+    ReplicaState.LOADING: MissingReason.NOT_READ_YET,
+    ReplicaState.SERVING: MissingReason.NOT_READ_YET,
+    ReplicaState.DRAINING: MissingReason.NOT_READ_YET,
+    ReplicaState.ASLEEP: MissingReason.ASLEEP,
+    ReplicaState.STOPPED: MissingReason.SOURCE_UNREACHABLE,
+    ReplicaState.FAILED: MissingReason.SOURCE_UNREACHABLE,
+}
+"""Why nothing is known of a replica that was not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Everything that was read for one snapshot."""
+
+    now_timestamp_seconds: float
+    catalogue: Catalogue
+    replicas: tuple[Replica, ...]
+    expositions: Mapping[str, Exposition]  # {replica id or "gateway": answer}
+    replica_memory_bytes: Mapping[ReplicaId, Number]
+    pool_available_bytes: Mapping[PoolName, Number]
+
+
+def assemble(observed: Observed, *, contracts: Contracts, previous: Snapshot | None) -> Snapshot:
+    """The world as far as it is known now. Raises nothing; what did not fit is in `problems`."""
+    builder = _Builder(observed, contracts, previous)
+    services = tuple(builder.service_view(each.name) for each in observed.catalogue.services)
+    replicas = tuple(builder.replica_view(each) for each in builder.distinct_replicas())
+    pools = tuple(builder.pool_view(each.name) for each in observed.catalogue.pools)
+    return Snapshot(
+        taken_timestamp_seconds=observed.now_timestamp_seconds,
+        services=services,
+        replicas=replicas,
+        pools=pools,
+        problems=tuple(dict.fromkeys(builder.problems)),
+        gateway_start_timestamp_seconds=builder.gateway_start(),
+    )
+
+
+class _Builder:
+    """One snapshot in the making; lives for one call."""
+
+    def __init__(self, observed: Observed, contracts: Contracts, previous: Snapshot | None) -> None:
+        self.problems: list[Problem] = []
+        self._observed = observed
+        self._contracts = contracts
+        self._previous = previous
+        self._stale_after_seconds = observed.catalogue.control.stale_after_seconds
+        self._old_replicas = {view.replica.replica_id: view for view in _replicas(previous)}
+        self._contradicted_ids: set[ReplicaId] = set()
+        identity = PageIdentity(key=GATEWAY_KEY, source=GATEWAY_KEY)
+        self._gateway = self._page(identity, contracts.gateway)
+
+    def service_view(self, name: ServiceName) -> ServiceView:
+        """One service as the gateway saw it."""
+        old = self._previous.service(name) if self._previous else None
+        traffic: dict[str, Number] = {}
+        for field, (signal, labels) in _TRAFFIC.items():
+            now = self._gateway.number(signal, name, *labels) if self._gateway else None
+            before: Number | None = getattr(old.traffic, field) if old else None
+            traffic[field] = self._settled(now, before=before, source=GATEWAY_KEY)
+        latency: dict[str, Reading[Histogram]] = {}
+        for field, signal in _LATENCY.items():
+            told = self._gateway.histogram(signal, name) if self._gateway else None
+            then: Reading[Histogram] | None = getattr(old.latency, field) if old else None
+            latency[field] = self._settled(told, before=then, source=GATEWAY_KEY)
+        return ServiceView(
+            service=name, traffic=TrafficView(**traffic), latency=LatencyView(**latency)
+        )
+
+    def gateway_start(self) -> Number:
+        """Since when the gateway counts."""
+        signal = GatewaySignal.START_TIMESTAMP_SECONDS
+        now = self._gateway.number(signal) if self._gateway else None
+        before = self._previous.gateway_start_timestamp_seconds if self._previous else None
+        return self._settled(now, before=before, source=GATEWAY_KEY)
+
+    def distinct_replicas(self) -> Iterable[Replica]:
+        """Each replica once; an id that stands for two different replicas is reported."""
+        first: dict[ReplicaId, Replica] = {}
+        for replica in self._observed.replicas:
+            known = first.setdefault(replica.replica_id, replica)
+            if known != replica:
+                self._contradicted_ids.add(replica.replica_id)
+                self._report(replica.replica_id, "the directory tells two different replicas of it")
+        return first.values()
+
+    def replica_view(self, replica: Replica) -> ReplicaView:
+        """One replica: its engine, the gateway's count for it, its memory."""
+        if replica.replica_id in self._contradicted_ids:
+            return _view_without_readings(replica, MissingReason.CONTRADICTED)
+        old = self._old_replicas.get(replica.replica_id)
+        engine = self._engine_readings(replica, old=old)
+        return ReplicaView(
+            replica=replica,
+            in_flight_requests=self._in_flight(replica, old=old),
+            memory_bytes=self._memory(replica, old=old),
+            **engine,
+        )
+
+    def pool_view(self, name: PoolName) -> PoolView:
+        """One pool; its last reading stays as stale when the host could not be asked."""
+        old = next((view for view in _pools(self._previous) if view.pool == name), None)
+        now = self._observed.pool_available_bytes.get(name)
+        before = old.available_bytes if old else None
+        return PoolView(pool=name, available_bytes=self._probed(now, before=before, source="host"))
+
+    def _engine_readings(self, replica: Replica, *, old: ReplicaView | None) -> dict[str, Number]:
+        if replica.state not in ANSWERING_STATES:
+            return _same_for_all(_ABSENCE[replica.state], source="replica")
+        kind = self._engine_kind(replica)
+        contract = self._contracts.engines.get(kind) if kind else None
+        if kind is None or contract is None:
+            self._report(replica.replica_id, f"variant {replica.variant} is not declared")
+            return _same_for_all(MissingReason.CANNOT_SEE, source="replica")
+        source = f"engine:{kind.value}"
+        if replica.replica_id not in self._observed.expositions:
+            return _same_for_all(MissingReason.NOT_READ_YET, source=source)
+        identity = PageIdentity(key=replica.replica_id, source=source)
+        page = self._page(identity, contract)
+        readings: dict[str, Number] = {}
+        for field, signal in _ENGINE.items():
+            before: Number | None = getattr(old, field) if old else None
+            now = page.number(signal) if page else None
+            readings[field] = self._settled(now, before=before, source=source)
+        return readings
+
+    def _engine_kind(self, replica: Replica) -> EngineKind | None:
+        variant = self._observed.catalogue.variant(replica.service, replica.variant)
+        return variant.engine if variant else None
+
+    def _in_flight(self, replica: Replica, *, old: ReplicaView | None) -> Number:
+        signal = GatewaySignal.REPLICA_IN_FLIGHT_REQUESTS
+        now = self._gateway.number(signal, replica.replica_id) if self._gateway else None
+        if isinstance(now, Missing) and replica.state not in ANSWERING_STATES:
+            return Missing(reason=_ABSENCE[replica.state], source=GATEWAY_KEY)
+        before = old.in_flight_requests if old else None
+        return self._settled(now, before=before, source=GATEWAY_KEY)
+
+    def _memory(self, replica: Replica, *, old: ReplicaView | None) -> Number:
+        now = self._observed.replica_memory_bytes.get(replica.replica_id)
+        if now is None and replica.state not in ANSWERING_STATES:
+            return Missing(reason=_ABSENCE[replica.state], source="host")
+        before = old.memory_bytes if old else None
+        return self._probed(now, before=before, source="host")
+
+    def _page(self, identity: PageIdentity, contract: Contract) -> PageReadings | None:
+        """The page's readings; None when the target was not asked or gave no usable answer."""
+        exposition = self._observed.expositions.get(identity.key)
+        if exposition is None:
+            return None
+        if exposition.text is None:
+            self._report(identity.key, exposition.error or "no answer")
+            return None
+        samples = parse_exposition(
+            exposition.text, source=identity.key, dropped_suffixes=contract.dropped_suffixes
+        )
+        page = page_readings(
+            samples,
+            contract=contract,
+            identity=identity,
+            observed_timestamp_seconds=exposition.observed_timestamp_seconds,
+        )
+        self.problems.extend(page.problems)
+        return page
+
+    def _probed(self, now: Number | None, *, before: Number | None, source: str) -> Number:
+        """Like `_settled`; a probe says itself when it got no answer."""
+        if isinstance(now, Missing) and now.reason is MissingReason.SOURCE_UNREACHABLE:
+            return self._settled(None, before=before, source=now.source)
+        if now is None and before is None:
+            return Missing(reason=MissingReason.NOT_READ_YET, source=source)
+        return self._settled(now, before=before, source=source)
+
+    def _settled(
+        self, now: Reading[T] | None, *, before: Reading[T] | None, source: str
+    ) -> Reading[T]:
+        """What was told now, else what was told before as `Stale`, else why there is nothing."""
+        if now is not None:
+            return aged(
+                now,
+                now_timestamp_seconds=self._observed.now_timestamp_seconds,
+                limit_seconds=self._stale_after_seconds,
+            )
+        if before is None or isinstance(before, Missing):
+            return Missing(reason=self._silence(source), source=source)
+        return Stale(
+            value=before.value,
+            observed_timestamp_seconds=before.observed_timestamp_seconds,
+            source=before.source,
+        )
+
+    def _silence(self, source: str) -> MissingReason:
+        was_asked = source != GATEWAY_KEY or GATEWAY_KEY in self._observed.expositions
+        return MissingReason.SOURCE_UNREACHABLE if was_asked else MissingReason.NOT_READ_YET
+
+    def _report(self, source: str, message: str) -> None:
+        self.problems.append(Problem(source=source, message=message))
+
+
+def _replicas(snapshot: Snapshot | None) -> tuple[ReplicaView, ...]:
+    return snapshot.replicas if snapshot else ()
+
+
+def _pools(snapshot: Snapshot | None) -> tuple[PoolView, ...]:
+    return snapshot.pools if snapshot else ()
+
+
+def _same_for_all(reason: MissingReason, *, source: str) -> dict[str, Number]:
+    return {field: Missing(reason=reason, source=source) for field in _ENGINE}
+
+
+def _view_without_readings(replica: Replica, reason: MissingReason) -> ReplicaView:
+    missing = Missing(reason=reason, source="replica")
+    return ReplicaView(
+        replica=replica,
+        in_flight_requests=missing,
+        memory_bytes=missing,
+        **_same_for_all(reason, source="replica"),
+    )

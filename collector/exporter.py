@@ -1,0 +1,171 @@
+"""The latest `Observation` as `foresail_*` series, made anew for every scrape.
+
+A reading that is stale or missing has no sample: a panel then shows a gap and a rule fires on
+absence, where a number would be believed. Names come from `collector.series` only.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from typing import Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from collector import series
+from collector.model.contract import SeriesKind
+from collector.model.observation import Observation
+from collector.model.reading import Fresh, Missing, MissingReason, Number, Reading, Stale
+from collector.model.replica import Replica, ReplicaState
+from collector.model.snapshot import ReplicaView, Snapshot
+from collector.series import Series
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+_REPLICA_NUMBERS: tuple[tuple[Series, str], ...] = (
+    (series.REPLICA_RUNNING_REQUESTS, "running_requests"),
+    (series.REPLICA_WAITING_REQUESTS, "waiting_requests"),
+    (series.REPLICA_MEMORY_BYTES, "memory_bytes"),
+)
+_READING_KINDS: tuple[Literal["fresh", "stale", "missing"], ...] = ("fresh", "stale", "missing")
+
+
+class ObservationCollector(Collector):
+    """Publishes what `latest` returns; nothing before the first observation."""
+
+    def __init__(self, latest: Callable[[], Observation | None]) -> None:
+        self._latest = latest
+
+    def describe(self) -> Iterator[Metric]:
+        """The families without samples, so that a registry finds doubles without a scrape."""
+        for each in series.SERIES:
+            yield _family(each, ())
+
+    def collect(self) -> Iterator[Metric]:
+        """All families with the samples of the latest observation."""
+        observation = self._latest()
+        if observation is None:
+            return
+        for each, samples in _all_samples(observation):
+            yield _family(each, samples)
+
+
+def _family(each: Series, samples: Samples) -> Metric:
+    make = CounterMetricFamily if each.kind is SeriesKind.COUNTER else GaugeMetricFamily
+    family = make(each.name, each.text, labels=each.labels)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _all_samples(observation: Observation) -> Iterator[tuple[Series, Samples]]:
+    snapshot = observation.snapshot
+    readings = list(_readings(snapshot))
+    yield series.REPLICAS, _replica_counts(observation)
+    for each, field in _REPLICA_NUMBERS:
+        yield each, _replica_numbers(snapshot.replicas, field=field)
+    yield (
+        series.POOL_AVAILABLE_BYTES,
+        (
+            ((view.pool,), view.available_bytes.value)
+            for view in snapshot.pools
+            if isinstance(view.available_bytes, Fresh)
+        ),
+    )
+    yield (
+        series.POOL_BUDGET_BYTES,
+        (((pool.name,), pool.budget_bytes) for pool in observation.catalogue.pools),
+    )
+    yield series.READINGS, _reading_counts(readings)
+    yield series.MISSING_READINGS, _missing_counts(readings)
+    yield series.READING_AGE_SECONDS, _ages(readings, now=snapshot.taken_timestamp_seconds)
+    yield series.SNAPSHOT_PROBLEMS, _problem_counts(snapshot)
+    yield series.SNAPSHOT_TIMESTAMP_SECONDS, [((), snapshot.taken_timestamp_seconds)]
+    yield (
+        series.OBSERVE_STEP_SECONDS,
+        (((step.value,), seconds) for step, seconds in observation.step_seconds.items()),
+    )
+    yield (
+        series.SOURCE_ERRORS_TOTAL,
+        (((source,), count) for source, count in observation.source_errors_total.items()),
+    )
+
+
+def _replica_counts(observation: Observation) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Every state of every declared variant, 0 included: the directory knows them all."""
+    counts = Counter(
+        (view.replica.service, view.replica.variant, view.replica.state)
+        for view in observation.snapshot.replicas
+    )
+    for service in observation.catalogue.services:
+        for variant in service.variants:
+            for state in ReplicaState:
+                counts.setdefault((service.name, variant.name, state), 0)
+    for (service_name, variant_name, state), count in counts.items():
+        yield (service_name, variant_name, state.value), count
+
+
+def _replica_numbers(
+    views: Iterable[ReplicaView], *, field: str
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    for view in views:
+        reading: Number = getattr(view, field)
+        if isinstance(reading, Fresh):
+            yield _replica_labels(view.replica), reading.value
+
+
+def _replica_labels(replica: Replica) -> tuple[str, ...]:
+    return replica.service, replica.variant, replica.replica_id
+
+
+def _readings(snapshot: Snapshot) -> Iterator[Reading[object]]:
+    """Every reading of the snapshot, whatever its type."""
+    parts: list[object] = [snapshot]
+    for service in snapshot.services:
+        parts += [service.traffic, service.latency]
+    parts += [*snapshot.replicas, *snapshot.pools]
+    for part in parts:
+        for field in fields(part):  # type: ignore[arg-type]  # all parts are dataclasses
+            value = getattr(part, field.name)
+            if isinstance(value, Fresh | Stale | Missing):
+                yield value
+
+
+def _reading_counts(
+    readings: Iterable[Reading[object]],
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    counts = Counter(reading.kind for reading in readings)
+    for kind in _READING_KINDS:
+        yield (kind,), counts[kind]
+
+
+def _missing_counts(
+    readings: Iterable[Reading[object]],
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    counts = Counter(reading.reason for reading in readings if isinstance(reading, Missing))
+    for reason in MissingReason:
+        yield (reason.value,), counts[reason]
+
+
+def _ages(
+    readings: Iterable[Reading[object]], *, now: float
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    oldest: dict[str, float] = {}
+    for reading in readings:
+        if not isinstance(reading, Missing):
+            seen = reading.observed_timestamp_seconds
+            oldest[reading.source] = min(seen, oldest.get(reading.source, seen))
+    for source, seen in oldest.items():
+        yield (source,), max(0.0, now - seen)
+
+
+def _problem_counts(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float]]:
+    """By kind of source: replica ids come and go and would make ever new series."""
+    replica_ids: set[str] = {view.replica.replica_id for view in snapshot.replicas}
+    counts = Counter(
+        "replica" if problem.source in replica_ids else problem.source
+        for problem in snapshot.problems
+    )
+    known = {"gateway", "replica", "host", *(view.service for view in snapshot.services)}
+    for source in sorted(known | set(counts)):
+        yield (source,), counts[source]

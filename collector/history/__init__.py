@@ -1,0 +1,1 @@
+"""Adapters of the history port, and `History` values on disk."""

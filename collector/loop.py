@@ -1,0 +1,230 @@
+"""One round of looking: read every source at once, normalise, assemble, record in the history.
+
+The shell around the collector's pure stages. Called by the controller's loop once per tick; raises
+nothing on account of a source, because one silent source must not blind the others. It never
+changes the world: only endpoints that the contract calls observer-safe are read.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from collector.assemble import ANSWERING_STATES, GATEWAY_KEY, Observed, assemble
+from collector.clock import Clock
+from collector.errors import SourceError
+from collector.increments import increments
+from collector.model.catalogue import Catalogue
+from collector.model.contract import Contracts
+from collector.model.ids import PoolName, ReplicaId
+from collector.model.observation import Observation, ObserveStep
+from collector.model.reading import Missing, MissingReason, Number
+from collector.model.replica import Replica
+from collector.model.snapshot import Problem, Snapshot
+from collector.ports import (
+    Exposition,
+    ExpositionReader,
+    HistoryStore,
+    MemoryProbe,
+    ReplicaDirectory,
+    ScrapeTarget,
+)
+
+_Memory = tuple[Mapping[ReplicaId, Number], Mapping[PoolName, Number]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverPorts:
+    """What an observer looks through."""
+
+    reader: ExpositionReader
+    directory: ReplicaDirectory
+    memory_probe: MemoryProbe
+    history_store: HistoryStore
+    clock: Clock
+    catalogue_source: Callable[[], Catalogue]  # the one in force now
+
+
+def gateway_target(unix_socket_path: str) -> ScrapeTarget:
+    """The gateway's page behind its Unix socket."""
+    return ScrapeTarget(
+        key=GATEWAY_KEY, url="http://gateway/metrics", unix_socket_path=unix_socket_path
+    )
+
+
+def scrape_targets(
+    replicas: Sequence[Replica],
+    *,
+    catalogue: Catalogue,
+    contracts: Contracts,
+    gateway: ScrapeTarget | None,
+) -> tuple[ScrapeTarget, ...]:
+    """The gateway and every replica that can be asked without changing it."""
+    targets = {gateway.key: gateway} if gateway else {}
+    for replica in replicas:
+        variant = catalogue.variant(replica.service, replica.variant)
+        contract = contracts.engines.get(variant.engine) if variant else None
+        path = contract.metrics_path(None) if contract else None
+        if path and replica.base_url and replica.state in ANSWERING_STATES:
+            url = f"{replica.base_url.rstrip('/')}{path}"
+            targets.setdefault(replica.replica_id, ScrapeTarget(key=replica.replica_id, url=url))
+    return tuple(targets.values())
+
+
+class Observer:
+    """Takes snapshots, one after the other, and remembers the last one."""
+
+    def __init__(
+        self,
+        *,
+        ports: ObserverPorts,
+        contracts: Contracts,
+        gateway: ScrapeTarget | None,
+        read_timeout_seconds: float = 5.0,
+    ) -> None:
+        self._ports = ports
+        self._contracts = contracts
+        self._gateway = gateway
+        self._read_timeout_seconds = read_timeout_seconds
+        self._latest: Observation | None = None
+        self._errors: Counter[str] = Counter()
+        self._memory_task: asyncio.Task[_Memory] | None = None
+
+    @property
+    def latest(self) -> Observation | None:
+        """The last finished round; None before the first."""
+        return self._latest
+
+    def resume(self, snapshot: Snapshot, *, catalogue: Catalogue) -> None:
+        """Continues after a snapshot that was kept from before a restart."""
+        self._latest = Observation(
+            snapshot=snapshot, catalogue=catalogue, step_seconds={}, source_errors_total={}
+        )
+
+    async def observe(self) -> Snapshot:
+        """The world now, recorded in the history. One call at a time."""
+        clock = self._ports.clock
+        started = clock.monotonic_seconds()
+        catalogue = self._ports.catalogue_source()
+        observed, problems = await self._read(catalogue)
+        read = clock.monotonic_seconds()
+        previous = self._latest.snapshot if self._latest else None
+        snapshot = assemble(observed, contracts=self._contracts, previous=previous)
+        assembled = clock.monotonic_seconds()
+        problems += self._record(snapshot, previous=previous, catalogue=catalogue)
+        snapshot = replace(snapshot, problems=(*snapshot.problems, *problems))
+        self._latest = Observation(
+            snapshot=snapshot,
+            catalogue=catalogue,
+            step_seconds={
+                ObserveStep.READ: read - started,
+                ObserveStep.ASSEMBLE: assembled - read,
+                ObserveStep.RECORD: clock.monotonic_seconds() - assembled,
+            },
+            source_errors_total=dict(self._errors),
+        )
+        return snapshot
+
+    async def close(self) -> None:
+        """Waits for a memory probe that is still at work; nothing else outlives `observe`."""
+        if self._memory_task is not None:
+            await asyncio.gather(self._memory_task, return_exceptions=True)
+
+    async def _read(self, catalogue: Catalogue) -> tuple[Observed, list[Problem]]:
+        replicas = self._ports.directory.replicas()
+        targets = scrape_targets(
+            replicas, catalogue=catalogue, contracts=self._contracts, gateway=self._gateway
+        )
+        expositions, (memory, problems) = await asyncio.gather(
+            self._read_pages(targets), self._read_memory(catalogue, replicas)
+        )
+        self._count_errors(expositions, replicas=replicas, catalogue=catalogue)
+        observed = Observed(
+            now_timestamp_seconds=self._ports.clock.timestamp_seconds(),
+            catalogue=catalogue,
+            replicas=replicas,
+            expositions=expositions,
+            replica_memory_bytes=memory[0],
+            pool_available_bytes=memory[1],
+        )
+        return observed, problems
+
+    async def _read_pages(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
+        try:
+            async with asyncio.timeout(self._read_timeout_seconds):
+                found = await self._ports.reader.read_expositions(targets)
+        except TimeoutError:
+            found = {}
+        now = self._ports.clock.timestamp_seconds()
+        limit = self._read_timeout_seconds
+        return {
+            target.key: found.get(target.key)
+            or Exposition(
+                key=target.key,
+                text=None,
+                error=f"{target.url} was not read within {limit:g} s",
+                observed_timestamp_seconds=now,
+            )
+            for target in targets
+        }
+
+    async def _read_memory(
+        self, catalogue: Catalogue, replicas: Sequence[Replica]
+    ) -> tuple[_Memory, list[Problem]]:
+        """What the probe says; when it hangs, its thread is waited for again at the next round."""
+        if self._memory_task is None:
+            self._memory_task = asyncio.create_task(asyncio.to_thread(self._probe_memory))
+        task = self._memory_task
+        try:
+            async with asyncio.timeout(self._read_timeout_seconds):
+                memory = await asyncio.shield(task)
+        except TimeoutError:
+            message = f"memory was not read within {self._read_timeout_seconds:g} s"
+        except (OSError, SourceError) as error:
+            self._memory_task = None
+            message = f"memory cannot be read: {error}"
+        else:
+            self._memory_task = None
+            return memory, []
+        self._errors["host"] += 1
+        return _unreachable(catalogue, replicas), [Problem(source="host", message=message)]
+
+    def _probe_memory(self) -> _Memory:
+        probe = self._ports.memory_probe
+        return probe.replica_memory_bytes(), probe.pool_available_bytes()
+
+    def _count_errors(
+        self,
+        expositions: Mapping[str, Exposition],
+        *,
+        replicas: Sequence[Replica],
+        catalogue: Catalogue,
+    ) -> None:
+        variants = {each.replica_id: (each.service, each.variant) for each in replicas}
+        for key, exposition in expositions.items():
+            named = variants.get(ReplicaId(key))
+            variant = catalogue.variant(*named) if named else None
+            source = f"engine:{variant.engine.value}" if variant else GATEWAY_KEY
+            self._errors[source] += exposition.text is None
+
+    def _record(
+        self, snapshot: Snapshot, *, previous: Snapshot | None, catalogue: Catalogue
+    ) -> list[Problem]:
+        if previous is None:
+            return []
+        found = increments(previous, snapshot, catalogue=catalogue)
+        self._ports.history_store.append(
+            start_timestamp_seconds=found.start_timestamp_seconds,
+            end_timestamp_seconds=found.end_timestamp_seconds,
+            increases=found.increases,
+            levels=found.levels,
+        )
+        return list(found.problems)
+
+
+def _unreachable(catalogue: Catalogue, replicas: Sequence[Replica]) -> _Memory:
+    missing = Missing(reason=MissingReason.SOURCE_UNREACHABLE, source="host")
+    return (
+        {replica.replica_id: missing for replica in replicas},
+        {pool.name: missing for pool in catalogue.pools},
+    )

@@ -1,0 +1,1 @@
+"""Adapters that read the world. Named by `foresail.wiring` only; they compute nothing."""

@@ -1,0 +1,1 @@
+"""The command `foresail`. Files here print, and import late, so that `--help` answers at once."""

@@ -1,0 +1,36 @@
+"""`foresail demo`: real engines, real traffic, real decisions, on this machine, in minutes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    context: typer.Context,
+    *,
+    minutes: Annotated[float, typer.Option(min=0.5, max=1440, help="How long traffic runs.")] = 5.0,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, help="How much faster than recorded it changes.")
+    ] = 1.0,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No live table; lines only.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the summary to this file, too.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the work folder afterwards.")] = False,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's port. Default: a free one.")
+    ] = None,
+) -> None:
+    """Serves small real models under load and scales them.
+
+    Real engines, a replay of recorded traffic, and each decision with its reason.
+    """
+    from foresail.demo.run import DemoOptions, run_demo
+
+    options = DemoOptions(
+        minutes=minutes, speed=speed, headless=headless, json_path=json_file, keep=keep, port=port
+    )
+    raise typer.Exit(run_demo(options))

@@ -1,0 +1,305 @@
+"""The controller: observe, decide, record, act, until told to stop.
+
+In: parts that `wiring` has made. Out: effects through the executor, rows in the ledger, a report for
+the HTTP app. All judgement is in `autoscaler.decide`; this file only carries values between parts and
+keeps the time. It must survive any one failing tick: it then records, counts, and changes nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from autoscaler.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from autoscaler.decide import Decided, decide
+from autoscaler.errors import AutoscalerError, CheckpointError
+from autoscaler.execute import Executor
+from autoscaler.learn import apply_event
+from autoscaler.metrics import ControllerMetrics
+from autoscaler.model.decision import Decision
+from autoscaler.model.event import Event
+from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import ControllerState, VariantState
+from autoscaler.series import TickOutcome, TickStep
+from collector.catalogue_file import CatalogueWatch
+from collector.clock import Clock
+from collector.errors import CollectorError
+from collector.gateway.wake import WakeListener
+from collector.loop import Observer
+from collector.model.catalogue import Catalogue
+from collector.model.history import History
+from collector.model.ids import ServiceName, VariantName
+from collector.model.snapshot import Snapshot
+from collector.ports import HistoryStore
+from foresail.decision_memory import DecisionMemory
+from foresail.metered_journal import MeteredJournal
+from foresail.news import LastRecorded
+from foresail.pace import Pace
+from foresail.recheck import Recheck
+from foresail.settings import Settings
+from foresail.stopwatch import Stopwatch
+
+CHECKPOINT_INTERVAL_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerParts:
+    """Everything the loop works with; made by `wiring`."""
+
+    settings: Settings
+    clock: Clock
+    catalogue: CatalogueWatch
+    history: HistoryStore
+    journal: MeteredJournal
+    wake: WakeListener
+    metrics: ControllerMetrics
+    log: FilteringBoundLogger
+    state_folder: Path  # of the checkpoint
+
+
+class Controller:
+    """One control loop over one state directory."""
+
+    def __init__(self, parts: ControllerParts) -> None:
+        self.parts = parts
+        self.memory = DecisionMemory()
+        self.state = ControllerState()
+        self.inputs: Inputs | None = None  # of the last decision
+        self.snapshot: Snapshot | None = None  # the last one taken
+        self._observer: Observer | None = None  # until `run`
+        self._looking = asyncio.Lock()
+        self.latest: tuple[Decision, ...] = ()
+        self.ticks = Stopwatch(clock=parts.clock)
+        self.recheck = Recheck(fresh_inputs=self._look_again)
+        self._recorded = LastRecorded()
+        self._pace = Pace(
+            ingest_interval_seconds=parts.settings.ticks.ingest_seconds,
+            decide_interval_seconds=parts.settings.ticks.decide_seconds,
+        )
+        self._events: list[Event] = []
+        self._happened = asyncio.Event()
+        self._catalogue_in_force: str | None = None
+        self._next_checkpoint_monotonic_seconds = 0.0
+
+    # What the parts ask back
+
+    def knowledge(self, service: ServiceName, variant: VariantName) -> VariantState:
+        """What has been learned about a variant."""
+        return self.state.variant(service, variant)
+
+    def on_event(self, event: Event) -> None:
+        """Takes a fact from the executor; it enters the state at the next tick, which comes at once."""
+        self.parts.metrics.record_event(event)
+        self.parts.log.info("event", **_event_fields(event))
+        self._events.append(event)
+        self._happened.set()
+
+    # The loop
+
+    async def run(self, *, executor: Executor, observer: Observer, stop: asyncio.Event) -> None:
+        """Recovers, then ticks until `stop` is set. What runs then goes on running."""
+        self._observer = observer
+        self._resume()
+        await executor.recover()
+        self.parts.wake.open()
+        try:
+            while not stop.is_set():
+                await self._tick(executor)
+                await self._wait(stop)
+        finally:
+            self.parts.wake.close()
+            self._save_checkpoint()
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        """Until something is due or happens."""
+        now = self.parts.clock.monotonic_seconds()
+        waits: list[asyncio.Task[object]] = [
+            asyncio.create_task(self.parts.clock.sleep(self._pace.wait_seconds(now))),
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(self.parts.wake.wait()),
+            asyncio.create_task(self._happened.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.parts.wake.take_events() or self._happened.is_set():
+            self._happened.clear()
+            self._pace.wake(self.parts.clock.monotonic_seconds())
+
+    async def _tick(self, executor: Executor) -> None:
+        """One round. Whatever goes wrong in it is counted, told, and changes nothing."""
+        now = self.parts.clock.monotonic_seconds()
+        deciding = self._pace.is_decision_due(now)
+        self.ticks.begin()
+        try:
+            await self._round(executor, deciding=deciding)
+        except (CollectorError, AutoscalerError) as error:
+            self._failed(str(error))
+        except Exception as error:  # the one broad net of this process
+            self.parts.log.exception("tick_failed_unexpectedly")
+            self._failed(f"{type(error).__name__}: {error}")
+        else:
+            self._succeeded()
+        self._pace.ticked(self.parts.clock.monotonic_seconds(), decided=deciding)
+
+    async def _round(self, executor: Executor, *, deciding: bool) -> None:
+        catalogue = await self._take_catalogue(executor)
+        with self.ticks.step(TickStep.READ):
+            snapshot = await self._look()
+        for event in self._taken_events():
+            self.state = apply_event(self.state, event)
+        if not deciding:
+            return
+        with self.ticks.step(TickStep.DECIDE):
+            decided = self._decide(snapshot, catalogue=catalogue)
+        with self.ticks.step(TickStep.RECORD):
+            self._record(decided, catalogue=catalogue)
+        with self.ticks.step(TickStep.DISPATCH):
+            for decision in decided.decisions:
+                if decision.is_effective:
+                    self.recheck.announce(decision)
+                    await executor.submit(decision, now=decision.decided_timestamp_seconds)
+
+    def _decide(self, snapshot: Snapshot, *, catalogue: Catalogue) -> Decided:
+        self.inputs = self._inputs(snapshot, catalogue=catalogue)
+        inputs = self.inputs
+        return decide(
+            snapshot=inputs.snapshot,
+            history=inputs.history,
+            catalogue=inputs.catalogue,
+            state=inputs.state,
+            now=inputs.now,
+        )
+
+    def _record(self, decided: Decided, *, catalogue: Catalogue) -> None:
+        self.state, self.latest = decided.next_state, decided.decisions
+        self.memory.add(decided.decisions)
+        self.parts.metrics.record_decisions(
+            decided.decisions, catalogue=catalogue, state=self.state
+        )
+        for decision in decided.decisions:
+            if self._recorded.is_news(decision):
+                self.parts.log.info("decision", **_decision_fields(decision))
+                if not decision.is_effective:  # the executor records the others with their effects
+                    self.parts.journal.append_decision(decision, entries=())
+        if self.parts.clock.monotonic_seconds() >= self._next_checkpoint_monotonic_seconds:
+            self._save_checkpoint()
+
+    # Catalogue, second looks, checkpoints
+
+    async def _take_catalogue(self, executor: Executor) -> Catalogue:
+        """The newest valid catalogue; a change is told to the gateway at once."""
+        catalogue = self.parts.catalogue.poll()
+        problem = self.parts.catalogue.problem
+        self.parts.metrics.record_catalogue(catalogue, is_valid=problem is None)
+        if catalogue.digest != self._catalogue_in_force:
+            self.parts.log.info("catalogue", digest=catalogue.digest, mode=catalogue.authority.mode)
+            self._catalogue_in_force = catalogue.digest
+            await executor.publish_routes()
+        return catalogue
+
+    async def _look_again(self) -> Inputs:
+        return self._inputs(await self._look(), catalogue=self.parts.catalogue.current)
+
+    async def _look(self) -> Snapshot:
+        """A fresh snapshot; second looks of the executor and ticks take turns."""
+        if self._observer is None:
+            raise AutoscalerError("the controller looks only while it runs")
+        async with self._looking:
+            snapshot = await self._observer.observe()
+        self.snapshot = snapshot
+        return snapshot
+
+    def _inputs(self, snapshot: Snapshot, *, catalogue: Catalogue) -> Inputs:
+        return Inputs(
+            snapshot=snapshot,
+            history=self._history(catalogue, now=snapshot.taken_timestamp_seconds),
+            catalogue=catalogue,
+            state=self.state,
+            now=snapshot.taken_timestamp_seconds,
+        )
+
+    def _history(self, catalogue: Catalogue, *, now: float) -> History:
+        control = catalogue.control
+        return self.parts.history.history(
+            services=[service.name for service in catalogue.services],
+            window_seconds=3 * max(control.slope_window_seconds, 2 * control.level_window_seconds),
+            now_timestamp_seconds=now,
+        )
+
+    def _resume(self) -> None:
+        """Continues with what the last run had learned, if there was one."""
+        try:
+            self.state = load_checkpoint(self.parts.state_folder).state
+        except CheckpointError as error:
+            self.parts.log.info("starting_without_checkpoint", why=str(error))
+
+    def _save_checkpoint(self) -> None:
+        if self.inputs is None:
+            return
+        self._next_checkpoint_monotonic_seconds = (
+            self.parts.clock.monotonic_seconds() + CHECKPOINT_INTERVAL_SECONDS
+        )
+        inputs = self.inputs
+        try:
+            save_checkpoint(
+                self.parts.state_folder,
+                checkpoint=Checkpoint(
+                    snapshot=inputs.snapshot,
+                    history=inputs.history,
+                    state=self.state,
+                    catalogue=inputs.catalogue,
+                    now=inputs.now,
+                ),
+            )
+        except CheckpointError as error:
+            self.parts.log.warning("checkpoint_not_saved", error=str(error))
+
+    # Bookkeeping
+
+    def _taken_events(self) -> Iterable[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _succeeded(self) -> None:
+        self.ticks.end(problem=None)
+        self._count(TickOutcome.SUCCEEDED)
+
+    def _failed(self, why: str) -> None:
+        self.parts.log.error("tick_failed", error=why)
+        self.ticks.end(problem=why)
+        self._count(TickOutcome.FAILED)
+
+    def _count(self, outcome: TickOutcome) -> None:
+        self.parts.metrics.record_tick(
+            outcome=outcome,
+            ended_timestamp_seconds=self.parts.clock.timestamp_seconds(),
+            step_seconds=self.ticks.step_seconds,
+        )
+
+
+def _decision_fields(decision: Decision) -> dict[str, object]:
+    """The canonical log line of a decision."""
+    return {
+        "decision_id": decision.decision_id,
+        "service": decision.service,
+        "action": decision.action.kind,
+        "reason": decision.reason.value,
+        "verdict": decision.verdict.value,
+        "explanation": decision.explanation,
+    }
+
+
+def _event_fields(event: Event) -> dict[str, object]:
+    message = getattr(event, "message", "")
+    return {
+        "outcome": event.kind,
+        "service": event.service,
+        "variant": event.variant,
+        "replica_id": event.replica_id,
+        "message": message,
+    }

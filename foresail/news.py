@@ -1,0 +1,33 @@
+"""Which decisions are worth a ledger row: changes, not repetitions. Pure.
+
+A hold is recorded when its reason changes; a decision that may not be carried out (dry run, advice,
+denied) when it differs from the last one recorded, or a dry run would write the same row every tick.
+"""
+
+from dataclasses import dataclass, field
+
+from autoscaler.model.action import Action, Reason, Scale
+from autoscaler.model.decision import Decision, Verdict
+from collector.model.ids import ServiceName
+
+
+@dataclass(slots=True)
+class LastRecorded:
+    """What was recorded last per service."""
+
+    _seen: dict[ServiceName, tuple[Reason, Verdict, str]] = field(default_factory=dict)
+
+    def is_news(self, decision: Decision) -> bool:
+        """Whether this decision differs from the service's last recorded one; remembers it if so."""
+        key = (decision.reason, decision.verdict, _shape(decision.action))
+        if not decision.is_effective and self._seen.get(decision.service) == key:
+            return False
+        self._seen[decision.service] = key
+        return True
+
+
+def _shape(action: Action) -> str:
+    """The action without the replicas it names, which differ from tick to tick."""
+    if isinstance(action, Scale):
+        return f"{action.variant} {action.direction.value} {action.to_replicas}"
+    return "hold"

@@ -1,0 +1,88 @@
+"""The second look: whether a decision still holds on a fresh snapshot, right before its effects.
+
+Called by the executor between PREPARED and the first touch of the world. One fresh look per decision
+serves all its effects, since the first of them already changes what the next would see.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from autoscaler.decide import decide
+from autoscaler.model.action import Scale
+from autoscaler.model.decision import Decision
+from autoscaler.model.effect import JournalEntry
+from autoscaler.model.inputs import Inputs
+from collector.model.ids import DecisionId
+from collector.model.replica import ReplicaState
+
+MAX_REMEMBERED = 64
+
+
+def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
+    """Why the decision is no longer right, or None when the same direction would be chosen again.
+
+    The replicas that this decision has ordered and not begun are taken out of the picture first:
+    with them the demand would look served already.
+    """
+    action = decision.action
+    if not isinstance(action, Scale):
+        return "the decision changes nothing"
+    snapshot = replace(
+        inputs.snapshot,
+        replicas=tuple(
+            view
+            for view in inputs.snapshot.replicas
+            if view.replica.state is not ReplicaState.PENDING
+            or not _is_of(view.replica.replica_id, decision)
+        ),
+    )
+    again = decide(
+        snapshot=snapshot,
+        history=inputs.history,
+        catalogue=inputs.catalogue,
+        state=inputs.state,
+        now=inputs.now,
+    )
+    fresh = next((each for each in again.decisions if each.service == decision.service), None)
+    if fresh is None:
+        return f"service {decision.service} is no longer declared"
+    same = (
+        isinstance(fresh.action, Scale)
+        and fresh.action.direction is action.direction
+        and fresh.action.variant == action.variant
+    )
+    if not same:
+        return f"a fresh look says {fresh.reason.value} instead"
+    return None if fresh.is_effective else f"the verdict is now {fresh.verdict.value}"
+
+
+def _is_of(replica_id: str, decision: Decision) -> bool:
+    return f"-{decision.decision_id[:8]}-" in replica_id
+
+
+@dataclass(slots=True)
+class Recheck:
+    """Remembers the answer per decision, so that its effects are judged together."""
+
+    fresh_inputs: Callable[[], Awaitable[Inputs]]
+    _decisions: dict[DecisionId, Decision] = field(default_factory=dict)
+    _answers: dict[DecisionId, str | None] = field(default_factory=dict)
+
+    def announce(self, decision: Decision) -> None:
+        """Makes a decision known before it is submitted."""
+        self._decisions[decision.decision_id] = decision
+        while len(self._decisions) > MAX_REMEMBERED:
+            oldest = next(iter(self._decisions))
+            del self._decisions[oldest]
+            self._answers.pop(oldest, None)
+
+    async def refusal(self, entry: JournalEntry) -> str | None:
+        """Why an effect of an announced decision must not begin, or None."""
+        decision_id = entry.decision_id
+        decision = self._decisions.get(decision_id)
+        if decision is None:
+            return "the decision was made before this controller started"
+        if decision_id not in self._answers:
+            inputs = await self.fresh_inputs()
+            self._answers[decision_id] = still_wanted(decision, inputs=inputs)
+        return self._answers[decision_id]

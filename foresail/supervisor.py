@@ -1,0 +1,149 @@
+"""Keeps the gateway and the controller running: starts them, restarts what ends, ends them in order.
+
+Both write to log files in the state directory and live in process groups of their own, so that a
+Ctrl-C in the terminal reaches this supervisor alone and the order of the shutdown is ours: the
+controller first, while the gateway can still drain, then the gateway. In production systemd does this
+job and this file is not used.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collector.clock import Clock
+
+RESTART_DELAY_SECONDS = 0.5
+MAX_RESTART_DELAY_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A process that ran this long starts its back-off anew."""
+USAGE_EXIT_CODE = 2
+"""The process refuses its configuration: starting it again cannot help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildCommand:
+    """One process to keep running."""
+
+    name: str
+    command: Sequence[str]
+    log_path: Path
+    environment: Mapping[str, str]
+    end_timeout_seconds: float  # from SIGTERM to SIGKILL
+
+
+@dataclass(slots=True)
+class Child:
+    """A kept process."""
+
+    settings: ChildCommand
+    clock: Clock
+    say: Callable[[str], None]
+    failed: asyncio.Event = field(default_factory=asyncio.Event)  # gave up: it refuses to run
+    _process: asyncio.subprocess.Process | None = None
+    _keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Starts the process and keeps it running until `end`."""
+        await self._spawn()
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep-{self.settings.name}")
+
+    async def end(self) -> None:
+        """SIGTERM, then SIGKILL after the timeout; returns when it is gone."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), self.settings.end_timeout_seconds)
+        except TimeoutError:
+            self.say(f"{self.settings.name} did not end in time; killing it")
+            process.kill()
+            await process.wait()
+
+    def last_log_line(self) -> str:
+        """What the process said last; for messages."""
+        try:
+            lines = self.settings.log_path.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
+    async def _spawn(self) -> None:
+        self.settings.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.settings.log_path.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.settings.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(self.settings.environment),
+                process_group=0,
+            )
+
+    async def _keep(self) -> None:
+        delay = RESTART_DELAY_SECONDS
+        while self._process is not None:
+            started = self.clock.monotonic_seconds()
+            code = await self._process.wait()
+            if code == USAGE_EXIT_CODE:
+                self.say(f"{self.settings.name} refuses to run: {self.last_log_line()}")
+                self.failed.set()
+                return
+            if self.clock.monotonic_seconds() - started > STEADY_SECONDS:
+                delay = RESTART_DELAY_SECONDS
+            self.say(
+                f"{self.settings.name} ended (exit code {code}); starting it again in {delay:.1f} s; "
+                f"log: {self.settings.log_path}"
+            )
+            await self.clock.sleep(delay)
+            delay = min(2 * delay, MAX_RESTART_DELAY_SECONDS)
+            await self._spawn()
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Several children; started in order, ended in the opposite order."""
+
+    children: Sequence[Child]
+
+    async def start(self) -> None:
+        """Starts all of them."""
+        for child in self.children:
+            await child.start()
+
+    async def end(self) -> None:
+        """Ends the last started first."""
+        for child in reversed(self.children):
+            await child.end()
+
+    async def wait_refusal(self) -> str:
+        """Returns the name of the first child that refuses to run."""
+        waits = {asyncio.create_task(child.failed.wait()): child for child in self.children}
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return waits[next(iter(done))].settings.name
+        finally:
+            for task in waits:
+                task.cancel()
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Lets SIGINT, SIGTERM and SIGHUP set the event."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+
+
+def child_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child: as ours, output unbuffered so that log files are up to date."""
+    return {**base, "PYTHONUNBUFFERED": "1"}

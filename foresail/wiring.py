@@ -1,0 +1,219 @@
+"""The composition root: the only file that names concrete adapters, and reads no judgement into them.
+
+In: settings. Out: a gateway process and a controller process, each run to its end.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from autoscaler.actuators.gateway_router import GatewayRouter
+from autoscaler.actuators.process import ProcessRunner
+from autoscaler.execute import Executor, ExecutorPorts
+from autoscaler.fence import ControllerFence
+from autoscaler.ledger import Ledger
+from autoscaler.metrics import ControllerMetrics
+from autoscaler.ports import Journal
+from collector.catalogue_file import CatalogueWatch
+from collector.clock import SystemClock
+from collector.contract.loader import load_contracts
+from collector.exporter import ObservationCollector
+from collector.gateway.admin import ADMIN_SOCKET
+from collector.gateway.client import GatewayClient
+from collector.gateway.process import run_gateway
+from collector.gateway.wake import WAKE_SOCKET, WakeListener
+from collector.history.memory import MemoryHistoryStore
+from collector.loop import Observer, ObserverPorts, gateway_target
+from collector.sources.exposition_http import HttpExpositionReader
+from collector.sources.proc_memory import ProcessMemoryProbe
+from foresail.controller import Controller, ControllerParts
+from foresail.http.app import create_app
+from foresail.http.server import serving
+from foresail.ledger_watch import LedgerWatch
+from foresail.live_view import LiveView
+from foresail.logs import configure_logging
+from foresail.metered_journal import MeteredJournal
+from foresail.settings import Settings
+from foresail.supervisor import stop_on_signals
+
+JournalWrapper = Callable[[Journal], Journal]
+"""Something between the executor and the ledger; the fault tests put a killer there."""
+
+
+def run_gateway_process(settings: Settings) -> None:
+    """Serves as the gateway until SIGTERM or SIGINT. Raises ConfigurationError and GatewayError."""
+    configure_logging(settings.logging)
+    log = structlog.get_logger("foresail.gateway")
+
+    def ready(url: str) -> None:
+        log.info("gateway_ready", url=url)
+
+    asyncio.run(run_gateway(settings.gateway, clock=SystemClock(), ready=ready))
+
+
+def run_controller_process(
+    settings: Settings, *, stop_engines: bool = False, journal: JournalWrapper | None = None
+) -> None:
+    """Controls until SIGTERM or SIGINT; then ends the engines too, when `stop_engines`.
+
+    Raises ConfigurationError, CollectorError and AutoscalerError, each in one line.
+    """
+    configure_logging(settings.logging)
+    asyncio.run(_control(settings, stop_engines=stop_engines, journal=journal or (lambda it: it)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Assembled:
+    """A controller with everything it works with, open."""
+
+    controller: Controller
+    executor: Executor
+    observer: Observer
+
+    async def run(self, *, stop: asyncio.Event) -> None:
+        await self.controller.run(executor=self.executor, observer=self.observer, stop=stop)
+
+
+async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWrapper) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with _assembled(settings, journal=journal) as all_parts:
+        try:
+            await all_parts.run(stop=stop)
+        finally:
+            await all_parts.executor.close(stop_engines=stop_engines)
+
+
+@contextlib.asynccontextmanager
+async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIterator[_Assembled]:
+    """All parts, opened; closed again in the opposite order."""
+    clock, log = SystemClock(), structlog.get_logger("foresail.controller")
+    metrics = ControllerMetrics()
+    async with contextlib.AsyncExitStack() as stack:
+        fence = stack.enter_context(ControllerFence(settings.state_dir))
+        ledger = Ledger(settings.ledger_path, clock=clock, log=log)
+        stack.callback(ledger.close)
+        controller = Controller(
+            ControllerParts(
+                settings=settings,
+                clock=clock,
+                catalogue=CatalogueWatch(settings.catalogue_path),
+                history=_history(settings),
+                journal=MeteredJournal(journal(ledger), metrics=metrics),
+                wake=WakeListener(settings.state_dir / WAKE_SOCKET),
+                metrics=metrics,
+                log=log,
+                state_folder=settings.checkpoint_path,
+            )
+        )
+        router = _router(controller, epoch=fence.epoch)
+        executor, memory = _executor(controller, router=router, fence=fence)
+        reader = await stack.enter_async_context(HttpExpositionReader(clock=clock))
+        observer = _observer(controller, reader=reader, memory=memory, executor=executor)
+        stack.push_async_callback(observer.close)
+        watch = LedgerWatch(settings.ledger_path, clock=clock, metrics=metrics)
+        view = LiveView(controller, ledger=watch, routes=router)
+        await stack.enter_async_context(_served(view, observer=observer, controller=controller))
+        await stack.enter_async_context(_running(watch))
+        yield _Assembled(controller=controller, executor=executor, observer=observer)
+
+
+def _history(settings: Settings) -> MemoryHistoryStore:
+    kept = settings.history
+    return MemoryHistoryStore(bin_seconds=kept.bin_seconds, keep_seconds=kept.keep_seconds)
+
+
+def _router(controller: Controller, *, epoch: int) -> GatewayRouter:
+    parts = controller.parts
+    client = GatewayClient(parts.settings.state_dir)
+    return GatewayRouter(client, catalogue=lambda: parts.catalogue.current, epoch=epoch)
+
+
+def _executor(
+    controller: Controller, *, router: GatewayRouter, fence: ControllerFence
+) -> tuple[Executor, ProcessMemoryProbe]:
+    """The executor, and the probe of its processes' memory, which need one another."""
+    parts = controller.parts
+    memory = ProcessMemoryProbe(
+        list_processes=lambda: executor.registry.processes(),  # noqa: PLW0108  made two lines below
+        list_pools=lambda: parts.catalogue.current.pools,
+        clock=parts.clock,
+    )
+    ports = ExecutorPorts(
+        journal=parts.journal,
+        runner=ProcessRunner(state_dir=parts.settings.state_dir, base_environment=os.environ),
+        router=router,
+        fence=fence,
+        clock=parts.clock,
+        memory=memory,
+        catalogue=lambda: parts.catalogue.current,
+        knowledge=controller.knowledge,
+        recheck=controller.recheck.refusal,
+        on_event=controller.on_event,
+        log=parts.log,
+    )
+    executor = Executor(ports)
+    return executor, memory
+
+
+def _observer(
+    controller: Controller,
+    *,
+    reader: HttpExpositionReader,
+    memory: ProcessMemoryProbe,
+    executor: Executor,
+) -> Observer:
+    parts = controller.parts
+    ports = ObserverPorts(
+        reader=reader,
+        directory=executor.registry,
+        memory_probe=memory,
+        history_store=parts.history,
+        clock=parts.clock,
+        catalogue_source=lambda: parts.catalogue.current,
+    )
+    gateway = gateway_target(str(parts.settings.state_dir / ADMIN_SOCKET))
+    return Observer(ports=ports, contracts=load_contracts(), gateway=gateway)
+
+
+@contextlib.asynccontextmanager
+async def _served(
+    view: LiveView, *, observer: Observer, controller: Controller
+) -> AsyncIterator[None]:
+    """The HTTP app answers inside the `async with`."""
+    settings, seen = controller.parts.settings, CollectorRegistry()
+    seen.register(ObservationCollector(lambda: observer.latest))
+    app = create_app(
+        view,
+        allowed_hosts=settings.gateway.allowed_hosts,
+        registries=(controller.parts.metrics.registry, seen),
+    )
+    async with serving(app, host=settings.controller.host, port=settings.controller.port):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _running(watch: LedgerWatch) -> AsyncIterator[None]:
+    task = asyncio.create_task(watch.run(), name="ledger-watch")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def end_engines(settings: Settings) -> int:
+    """Ends every engine of the state directory; how many there were.
+
+    For a box whose controller is gone; drains nothing. Raises NotLeader while one is there.
+    """
+    async with _assembled(settings, journal=lambda it: it) as all_parts:
+        await all_parts.executor.recover()
+        count = len(all_parts.executor.registry.processes())
+        await all_parts.executor.close(stop_engines=True, longest_drain_seconds=0.0)
+    return count

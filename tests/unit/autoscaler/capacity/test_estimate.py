@@ -1,0 +1,103 @@
+"""Capacity is an interval around a prior, moved by busy replicas only."""
+
+import numpy as np
+import pytest
+from support.builders import PRIOR, make_variant
+
+from autoscaler.capacity.estimate import estimate_capacity, without_outliers
+from autoscaler.model.capacity import Capacity
+from autoscaler.model.demand import Rates
+from autoscaler.model.state import VariantState
+from collector.model.catalogue import CapacityPrior
+
+
+def interval(**state: object) -> tuple[float, float, int]:
+    capacity = estimate_capacity(make_variant(), state=VariantState(**state))  # type: ignore[arg-type]  # by name
+    assert capacity is not None
+    return capacity.low_ratio, capacity.high_ratio, capacity.sample_count
+
+
+def test_the_prior_alone_is_a_wide_interval() -> None:
+    assert interval() == (0.8, 1.2, 0)
+
+
+def test_without_any_prior_a_token_has_no_known_cost() -> None:
+    assert estimate_capacity(make_variant(capacity_prior=None), state=VariantState()) is None
+
+
+def test_a_probe_wins_over_the_declared_prior() -> None:
+    probe = CapacityPrior(prompt_seconds_per_token=0.5, output_seconds_per_token=0.25)
+    capacity = estimate_capacity(make_variant(), state=VariantState(probed_capacity=probe))
+    assert capacity is not None
+    assert (capacity.prompt_seconds_per_token, capacity.output_seconds_per_token) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("samples", "low", "high", "count"),
+    [
+        pytest.param((0.5,), 0.725, 1.025, 1, id="one-sample-weighs-a-quarter"),
+        pytest.param((0.5,) * 3, 0.65, 0.85, 3, id="three-weigh-half"),
+        pytest.param((0.5,) * 237, 0.50375, 0.50875, 237, id="many-decide"),
+        pytest.param((1.0,) * 9 + (90.0,), 0.95, 1.05, 9, id="an-outlier-does-not-count"),
+        pytest.param((1.0,) * 9 + (0.0,), 0.95, 1.05, 9, id="nor-one-below"),
+    ],
+)
+def test_busy_samples_move_the_interval(
+    samples: tuple[float, ...], low: float, high: float, count: int
+) -> None:
+    assert interval(saturated_work_ratios=samples) == (
+        pytest.approx(low),
+        pytest.approx(high),
+        count,
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "low", "high"),
+    [
+        pytest.param((0.1,) * 50, 0.8, 1.2, id="low-load-is-not-low-capacity"),
+        pytest.param((2.0,) * 3, 2.0, 2.0, id="what-was-done-can-be-done"),
+        pytest.param((2.0,) * 2, 0.8, 1.2, id="two-prove-nothing"),
+        pytest.param((0.1,) * 30 + (9.0,), 0.8, 1.2, id="one-extraordinary-sample-proves-nothing"),
+    ],
+)
+def test_idle_samples_are_lower_bounds_only(
+    samples: tuple[float, ...], low: float, high: float
+) -> None:
+    assert interval(unsaturated_work_ratios=samples)[:2] == (
+        pytest.approx(low),
+        pytest.approx(high),
+    )
+
+
+def test_an_engine_that_stood_still_still_has_some_capacity() -> None:
+    low, high, _ = interval(saturated_work_ratios=(0.0,) * 240)
+    assert 0 < low <= high
+
+
+@pytest.mark.parametrize(
+    ("samples", "kept"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([1.0, 100.0], [1.0, 100.0], id="two-cannot-judge-each-other"),
+        pytest.param([1.0, 1.1, 0.9, 5.0], [1.0, 1.1, 0.9], id="far-one-goes"),
+        pytest.param([1.0, 1.0, 1.0, 1.04], [1.0, 1.0, 1.0, 1.04], id="equal-ones-tolerate-a-little"),
+        pytest.param([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], id="zeros"),
+    ],
+)
+def test_outliers_are_far_from_the_median(samples: list[float], kept: list[float]) -> None:
+    assert without_outliers(np.array(samples)).tolist() == kept
+
+
+def test_work_is_linear_in_both_kinds_of_token() -> None:
+    capacity = Capacity(
+        prompt_seconds_per_token=PRIOR.prompt_seconds_per_token,
+        output_seconds_per_token=PRIOR.output_seconds_per_token,
+        low_ratio=1.0,
+        high_ratio=1.0,
+        sample_count=0,
+    )
+    rates = Rates(
+        requests_per_second=9.0, prompt_tokens_per_second=300.0, output_tokens_per_second=70.0
+    )
+    assert capacity.work_ratio(rates) == pytest.approx(1.0)

@@ -1,0 +1,67 @@
+"""Demand is what was admitted."""
+
+import pytest
+from support.builders import CHAT, NOW, make_history, make_service_state, requests_per_bin, steady
+
+from autoscaler.forecast.demand import demand_series, mean_lengths
+from autoscaler.model.state import ServiceState
+from collector.model.history import Signal
+
+
+def test_output_demand_follows_arrivals_not_what_was_produced() -> None:
+    # Nothing was completed: a queue that stands still is demand all the same.
+    history = make_history(
+        {CHAT: {Signal.ARRIVED_REQUESTS: [30.0], Signal.ADMITTED_PROMPT_TOKENS: [3000.0]}}
+    )
+    state = make_service_state(output_tokens_per_request=50.0)
+    series = demand_series(history, service=CHAT, state=state, window_seconds=15.0)
+    assert series.requests_per_second.tolist() == [2.0]
+    assert series.prompt_tokens_per_second.tolist() == [200.0]
+    assert series.output_tokens_per_second.tolist() == [100.0]
+
+
+def test_a_service_without_history_has_no_bins() -> None:
+    series = demand_series(
+        make_history({CHAT: steady(1.0)}), service="other", state=ServiceState(), window_seconds=60.0
+    )
+    assert len(series.requests_per_second) == 0
+
+
+def test_a_bin_without_prompt_tokens_is_not_covered() -> None:
+    history = make_history({CHAT: {Signal.ARRIVED_REQUESTS: [30.0]}})
+    series = demand_series(history, service=CHAT, state=ServiceState(), window_seconds=15.0)
+    assert series.covered_seconds.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("requests", "known", "lengths"),
+    [
+        pytest.param(5.0, ServiceState(), (100.0, 90.0), id="measured"),
+        pytest.param(
+            4.0,
+            make_service_state(prompt_tokens_per_request=7.0, output_tokens_per_request=8.0),
+            (7.0, 8.0),
+            id="too-few-keep-what-is-known",
+        ),
+        pytest.param(4.0, ServiceState(), (None, None), id="too-few-and-nothing-known"),
+    ],
+)
+def test_lengths_are_means_over_enough_requests(
+    requests: float, known: ServiceState, lengths: tuple[float | None, float | None]
+) -> None:
+    history = make_history({CHAT: requests_per_bin([requests])}, end=NOW)
+    assert mean_lengths(history, service=CHAT, window_seconds=300.0, state=known) == lengths
+
+
+def test_a_counter_out_of_this_world_stays_a_number() -> None:
+    history = make_history({CHAT: requests_per_bin([1.7e308, 1.7e308])})
+    prompt, output = mean_lengths(
+        history, service=CHAT, window_seconds=300.0, state=ServiceState()
+    )
+    assert prompt is not None
+    assert output is not None
+    assert max(prompt, output) <= 1e9
+    series = demand_series(
+        history, service=CHAT, state=make_service_state(), window_seconds=300.0
+    )
+    assert series.output_tokens_per_second.sum() < 1e15

@@ -1,0 +1,149 @@
+"""Replicas for a demand, and what each is worth."""
+
+import pytest
+
+from autoscaler.plan.size import replica_values_per_hour, replicas_for, shortfall_ratio, size
+from collector.model.catalogue import Control
+from support.builders import (
+    CAPACITY,
+    make_assessment,
+    make_fleet,
+    make_forecast,
+    make_rates,
+    make_variant,
+    with_capacity,
+)
+
+CONTROL = Control()  # 0.8 of a lower bound of 1 when sizing up
+
+
+@pytest.mark.parametrize(
+    ("demand", "replicas"),
+    [
+        pytest.param(0.0, 0, id="nothing"),
+        pytest.param(0.01, 1, id="a-trickle-needs-one"),
+        pytest.param(0.8, 1, id="exactly-at-target"),
+        pytest.param(0.81, 2, id="just-above-target"),
+        pytest.param(1.6, 2, id="two-exactly"),
+        pytest.param(4.0, 5, id="five"),
+    ],
+)
+def test_each_replica_is_loaded_to_the_target_at_most(demand: float, replicas: int) -> None:
+    assert size(make_assessment(demand=demand), control=CONTROL).replicas == replicas
+
+
+def test_the_highest_scenario_is_sized_for() -> None:
+    forecast = make_forecast(1.0, factors=(0.5, 1.0, 2.0))
+    need = size(make_assessment(demand=1.0, forecast=forecast), control=CONTROL)
+    assert need.scenario_works == pytest.approx((0.5, 1.0, 2.0))
+    assert need.replicas == 3
+
+
+@pytest.mark.parametrize(
+    ("demand", "minimum", "maximum", "replicas", "unbounded"),
+    [
+        pytest.param(10.0, 0, 3, 3, 13, id="maximum"),
+        pytest.param(0.0, 2, 5, 2, 0, id="minimum"),
+        pytest.param(0.5, 0, 0, 0, 1, id="switched-off"),
+    ],
+)
+def test_the_declared_bounds_hold(
+    demand: float, minimum: int, maximum: int, replicas: int, unbounded: int
+) -> None:
+    variant = make_variant(min_replicas=minimum, max_replicas=maximum)
+    need = size(
+        make_assessment(demand=demand, fleets=(make_fleet(variant=variant),)), control=CONTROL
+    )
+    assert (need.replicas, need.unbounded_replicas) == (replicas, unbounded)
+
+
+def test_a_backlog_is_work_to_be_done_in_the_drain_time() -> None:
+    # 60 requests within 60 s are 1 request/s on top of 0.4.
+    assessment = make_assessment(demand=0.4, backlog_requests=60.0, backlog_tokens=make_rates(1.0))
+    need = size(assessment, control=CONTROL)
+    assert (need.replicas, need.backlog_decides) == (2, True)
+
+
+def test_a_backlog_that_changes_nothing_is_not_the_reason() -> None:
+    assessment = make_assessment(demand=0.4, backlog_requests=1.0, backlog_tokens=make_rates(0.01))
+    need = size(assessment, control=CONTROL)
+    assert (need.replicas, need.backlog_decides) == (1, False)
+
+
+def test_a_held_request_needs_one_replica_whatever_the_forecast_says() -> None:
+    assert size(make_assessment(demand=0.0, held_requests=1.0), control=CONTROL).replicas == 1
+
+
+@pytest.mark.parametrize(
+    ("serving", "starting", "backlog", "replicas"),
+    [
+        pytest.param(2, 0, 5.0, 3, id="a-queue-allows-one-more"),
+        pytest.param(2, 1, 5.0, 3, id="but-one-at-a-time"),
+        pytest.param(2, 0, 0.0, 2, id="no-queue-no-change"),
+        pytest.param(2, 0, None, 2, id="unknown-queue-no-change"),
+        pytest.param(0, 0, 1.0, 1, id="from-zero"),
+    ],
+)
+def test_unknown_capacity_allows_one_more_per_queue(
+    serving: int, starting: int, backlog: float | None, replicas: int
+) -> None:
+    fleet = make_fleet(serving=serving, starting=starting, capacity=None)
+    assessment = make_assessment(demand=5.0, fleets=(fleet,), backlog_requests=backlog)
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
+def test_unknown_demand_keeps_the_supply() -> None:
+    assert size(make_assessment(serving=3), control=CONTROL).replicas == 3
+
+
+def test_no_demand_needs_nothing_even_where_a_token_has_no_known_cost() -> None:
+    assessment = with_capacity(make_assessment(serving=1, demand=0.0), None)
+    assert size(assessment, control=CONTROL).replicas == 0
+
+
+def test_a_cost_estimate_out_of_this_world_stays_a_number() -> None:
+    assert replicas_for(float("inf"), capacity=CAPACITY, utilisation=0.8) > 10**6
+
+
+@pytest.mark.parametrize(
+    ("works", "carried", "share"),
+    [
+        pytest.param((), 0.0, 0.0, id="no-scenario"),
+        pytest.param((0.0,), 0.0, 0.0, id="no-demand"),
+        pytest.param((2.0,), 0.0, 1.0, id="nothing-carried"),
+        pytest.param((2.0,), 1.5, 0.25, id="a-quarter-missing"),
+        pytest.param((1.0, 2.0), 1.0, 0.25, id="mean-over-scenarios"),
+        pytest.param((2.0,), 5.0, 0.0, id="more-than-enough"),
+    ],
+)
+def test_shortfall_is_the_share_not_carried(
+    works: tuple[float, ...], carried: float, share: float
+) -> None:
+    assert shortfall_ratio(works, carried_work=carried) == pytest.approx(share)
+
+
+def values(assessment_fields: dict, *, count: int) -> tuple[float, ...]:
+    assessment = make_assessment(**assessment_fields)
+    need = size(assessment, control=CONTROL)
+    return replica_values_per_hour(assessment, need=need, count=count, control=CONTROL)
+
+
+def test_a_replica_is_worth_the_violations_it_avoids() -> None:
+    # 1.6 replica-seconds per second at 0.8 each: two replicas, each worth half of 60 money/h.
+    assert values({"demand": 1.6}, count=3) == pytest.approx((30.0, 30.0, 0.0))
+
+
+def test_a_held_request_is_worth_more_the_nearer_its_end() -> None:
+    held = {"demand": 0.0, "held_requests": 1.0, "oldest_held_seconds": 30.0}  # of 60
+    assert values(held, count=1) == pytest.approx((90.0,))
+    late = {**held, "oldest_held_seconds": 500.0}
+    assert values(late, count=1) == pytest.approx((120.0,))
+
+
+def test_replicas_of_unknown_worth_count_in_full() -> None:
+    assert values({"serving": 2}, count=3) == pytest.approx((60.0, 60.0, 0.0))
+
+
+def test_a_held_request_does_not_make_the_other_replicas_worthless() -> None:
+    fields = {"serving": 2, "held_requests": 1.0, "oldest_held_seconds": 30.0}
+    assert values(fields, count=2) == pytest.approx((90.0, 60.0))

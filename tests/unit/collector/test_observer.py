@@ -1,0 +1,210 @@
+"""One round of looking with fakes at every port."""
+
+import asyncio
+import threading
+
+import pytest
+
+from collector.clock import VirtualClock
+from collector.errors import TransientSourceError
+from collector.history.memory import MemoryHistoryStore
+from collector.loop import Observer, ObserverPorts, gateway_target, scrape_targets
+from collector.model.history import Signal
+from collector.model.observation import ObserveStep
+from collector.model.reading import Fresh, Missing, Stale
+from collector.model.replica import EngineKind, ReplicaState
+from collector.ports import ScrapeTarget
+from support.collector_worlds import (
+    CHAT,
+    CONTRACTS,
+    LLAMA,
+    POOL,
+    capture,
+    gateway_page,
+    make_catalogue,
+    make_replica,
+    make_service,
+)
+from support.fake_expositions import FakeExpositionReader
+
+
+class Directory:
+    def __init__(self, *replicas):
+        self.known = replicas
+
+    def replicas(self):
+        return self.known
+
+
+class Probe:
+    """Tells 4096 bytes for r1; fails, or waits for `release`, when told to."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.error = None
+        self.release = threading.Event()
+        self.release.set()
+        self.call_count = 0
+
+    def replica_memory_bytes(self):
+        self.call_count += 1
+        self.release.wait(10)
+        if self.error:
+            raise self.error
+        return {"r1": self._fresh(4096.0)}
+
+    def pool_available_bytes(self):
+        return {POOL: self._fresh(5000.0)}
+
+    def _fresh(self, value):
+        at = self.clock.timestamp_seconds()
+        return Fresh(value=value, observed_timestamp_seconds=at, source="host")
+
+
+class World:
+    def __init__(self, *, read_timeout_seconds=5.0, replicas=None):
+        self.clock = VirtualClock(1000.0)
+        self.reader = FakeExpositionReader(clock=self.clock)
+        self.reader.pages = {
+            "gateway": gateway_page(arrived=1, replicas=[("r1", 2)]),
+            "r1": capture(LLAMA, "metrics_load_c8"),
+        }
+        self.directory = Directory(*(replicas or (make_replica(),)))
+        self.probe = Probe(self.clock)
+        self.store = MemoryHistoryStore(bin_seconds=15, keep_seconds=600)
+        self.catalogue = make_catalogue()
+        self.observer = Observer(
+            ports=ObserverPorts(
+                reader=self.reader,
+                directory=self.directory,
+                memory_probe=self.probe,
+                history_store=self.store,
+                clock=self.clock,
+                catalogue_source=lambda: self.catalogue,
+            ),
+            contracts=CONTRACTS,
+            gateway=gateway_target("/run/gateway.sock"),
+            read_timeout_seconds=read_timeout_seconds,
+        )
+
+    def arrived(self):
+        history = self.store.history(
+            services=[CHAT],
+            window_seconds=60,
+            now_timestamp_seconds=self.clock.timestamp_seconds(),
+        )
+        return float(history.signals[Signal.ARRIVED_REQUESTS].sums.sum())
+
+
+async def test_a_round_reads_all_ports_into_one_snapshot():
+    world = World()
+    snapshot = await world.observer.observe()
+    assert snapshot.service(CHAT).traffic.arrived_requests_total.value == 1
+    (view,) = snapshot.replicas
+    assert (view.waiting_requests.value, view.in_flight_requests.value) == (6, 2)
+    assert view.memory_bytes.value == 4096
+    assert snapshot.pools[0].available_bytes.value == 5000
+    assert snapshot.problems == ()
+    assert world.observer.latest.snapshot is snapshot
+    assert set(world.observer.latest.step_seconds) == set(ObserveStep)
+
+
+async def test_increases_reach_the_history():
+    world = World()
+    await world.observer.observe()
+    assert world.arrived() == 0
+    await world.clock.advance(5)
+    world.reader.pages["gateway"] = gateway_page(arrived=8)
+    await world.observer.observe()
+    assert world.arrived() == 7
+
+
+async def test_a_silent_source_is_counted_and_does_not_blind_the_others():
+    world = World()
+    await world.observer.observe()
+    await world.clock.advance(5)
+    del world.reader.pages["r1"]
+    world.probe.error = TransientSourceError("no /proc")
+    snapshot = await world.observer.observe()
+    (view,) = snapshot.replicas
+    assert isinstance(view.waiting_requests, Stale)
+    assert isinstance(view.memory_bytes, Stale)
+    assert isinstance(snapshot.pools[0].available_bytes, Stale)
+    assert isinstance(snapshot.service(CHAT).traffic.arrived_requests_total, Fresh)
+    assert world.observer.latest.source_errors_total == {
+        "gateway": 0,
+        "engine:llama_cpp": 1,
+        "host": 1,
+    }
+    assert {problem.source for problem in snapshot.problems} == {"r1", "host"}
+    world.probe.error = None
+    assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
+
+
+async def test_a_hanging_probe_is_not_started_twice():
+    world = World(read_timeout_seconds=0.05)
+    world.probe.release.clear()
+    for _ in range(3):
+        snapshot = await world.observer.observe()
+        assert isinstance(snapshot.replicas[0].memory_bytes, Missing)
+    assert world.probe.call_count == 1
+    world.probe.release.set()
+    await world.observer.close()
+    assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
+
+
+async def test_a_reader_that_hangs_is_left_behind():
+    world = World(read_timeout_seconds=0.05)
+
+    class Hanging:
+        async def read_expositions(self, targets):
+            await asyncio.sleep(60)
+
+    world.observer._ports = ObserverPorts(
+        reader=Hanging(),
+        directory=world.directory,
+        memory_probe=world.probe,
+        history_store=world.store,
+        clock=world.clock,
+        catalogue_source=lambda: world.catalogue,
+    )
+    snapshot = await world.observer.observe()
+    assert isinstance(snapshot.service(CHAT).traffic.arrived_requests_total, Missing)
+    assert "was not read within 0.05 s" in snapshot.problems[0].message
+
+
+async def test_a_kept_snapshot_is_the_previous_one_after_a_restart():
+    first = World()
+    kept = await first.observer.observe()
+    second = World()
+    second.reader.pages = {"gateway": gateway_page(arrived=11)}
+    second.observer.resume(kept, catalogue=second.catalogue)
+    await second.clock.advance(5)
+    await second.observer.observe()
+    assert second.arrived() == 10
+
+
+@pytest.mark.parametrize(
+    ("replica", "url"),
+    [
+        pytest.param(make_replica(), "http://127.0.0.1:1/metrics", id="serving"),
+        pytest.param(
+            make_replica(state=ReplicaState.DRAINING), "http://127.0.0.1:1/metrics", id="draining"
+        ),
+        pytest.param(
+            make_replica(base_url="http://h:1/"), "http://h:1/metrics", id="slash at the end"
+        ),
+        pytest.param(make_replica(state=ReplicaState.LOADING), None, id="loading"),
+        pytest.param(make_replica(state=ReplicaState.ASLEEP), None, id="asleep"),
+        pytest.param(make_replica(base_url=None), None, id="no address"),
+        pytest.param(make_replica(variant="gone"), None, id="undeclared"),
+    ],
+)
+def test_only_replicas_that_may_be_asked_are_targets(replica, url):
+    targets = scrape_targets(
+        [replica],
+        catalogue=make_catalogue(make_service(engine=EngineKind.VLLM)),
+        contracts=CONTRACTS,
+        gateway=None,
+    )
+    assert targets == (() if url is None else (ScrapeTarget(key="r1", url=url),))
