@@ -232,7 +232,7 @@ class _Builder:
         """Like `_settled`; a probe says itself when it got no answer."""
         if isinstance(now, Missing) and now.reason is MissingReason.SOURCE_UNREACHABLE:
             return self._settled(None, before=before, source=now.source)
-        if now is None and before is None:
+        if now is None and (before is None or isinstance(before, Missing)):
             return Missing(reason=MissingReason.NOT_READ_YET, source=source)
         return self._settled(now, before=before, source=source)
 

@@ -8,12 +8,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.actuators.process import ProcessRunner
+from autoscaler.errors import StartFailed
 from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.fence import ControllerFence
 from autoscaler.ledger import Ledger
@@ -29,6 +31,9 @@ from collector.gateway.process import run_gateway
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
 from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer, ObserverPorts, gateway_target
+from collector.model.catalogue import CapacityPrior, Variant
+from collector.model.ids import ReplicaId, ServiceName
+from collector.model.reading import fresh_value
 from collector.sources.exposition_http import HttpExpositionReader
 from collector.sources.proc_memory import ProcessMemoryProbe
 from foresail.controller import Controller, ControllerParts
@@ -190,7 +195,7 @@ async def _served(
     seen.register(ObservationCollector(lambda: observer.latest))
     app = create_app(
         view,
-        allowed_hosts=settings.gateway.allowed_hosts,
+        allowed_hosts=settings.controller.allowed_hosts,
         registries=(controller.parts.metrics.registry, seen),
     )
     async with serving(app, host=settings.controller.host, port=settings.controller.port):
@@ -205,6 +210,41 @@ async def _running(watch: LedgerWatch) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineMeasurement:
+    """One engine of a variant, measured alone."""
+
+    capacity: CapacityPrior
+    memory_bytes: int  # after the probe, so that caches are in use
+
+
+async def measure_engine(
+    variant: Variant, *, service: ServiceName, state_dir: Path
+) -> EngineMeasurement:
+    """Starts one engine, measures it for a few seconds, ends it. Raises StartFailed, StopFailed."""
+    runner = ProcessRunner(state_dir=state_dir, base_environment=os.environ)
+    replica_id, port = ReplicaId(f"{service}-measured"), runner.free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    handle = await runner.spawn(replica_id=replica_id, service=service, variant=variant, port=port)
+    try:
+        await runner.wait_ready(base_url=base_url, handle=handle, variant=variant)
+        capacity = await runner.probe(base_url=base_url, variant=variant)
+        memory = _memory_of(replica_id, pid=handle.pid)
+    finally:
+        await runner.end(replica_id=replica_id, timeout_seconds=10.0)
+    if capacity is None or memory is None:
+        raise StartFailed(f"{service}: the engine answers but cannot be measured; see its log")
+    return EngineMeasurement(capacity=capacity, memory_bytes=memory)
+
+
+def _memory_of(replica_id: ReplicaId, *, pid: int) -> int | None:
+    probe = ProcessMemoryProbe(
+        list_processes=lambda: ((replica_id, pid),), list_pools=tuple, clock=SystemClock()
+    )
+    memory = fresh_value(probe.replica_memory_bytes()[replica_id])
+    return None if memory is None else int(memory)
 
 
 async def end_engines(settings: Settings) -> int:

@@ -81,7 +81,7 @@ class ProcessRunner:
 
     def find_all(self) -> dict[ReplicaId, EngineHandle]:
         """Every living engine of this state directory; children without their leader are none."""
-        leaders = [member for member in members(self._state_dir) if member.is_leader]
+        leaders = [member for member in self._everybody() if member.is_leader]
         # A child may have opened a session of its own: the engine is the one that was there first.
         leaders.sort(key=lambda member: member.handle.process_start_ticks, reverse=True)
         return {member.replica_id: self._known(member) for member in leaders}
@@ -152,7 +152,21 @@ class ProcessRunner:
         return ProcessHandle(pid=pid, process_start_ticks=stat.start_ticks)
 
     def _members(self, replica_id: ReplicaId) -> list[Member]:
-        return [each for each in members(self._state_dir) if each.replica_id == replica_id]
+        return [each for each in self._everybody() if each.replica_id == replica_id]
+
+    def _everybody(self) -> list[Member]:
+        """All that carries our variables, and our own children.
+
+        For some microseconds after its start a process has no environment to be read.
+        """
+        found = list(members(self._state_dir))
+        pids = {member.handle.pid for member in found}
+        found += [
+            Member(replica_id=replica_id, handle=child, group_id=child.pid, is_leader=True)
+            for replica_id, child in self._children.items()
+            if child.pid not in pids and child.is_alive()
+        ]
+        return found
 
     async def _all_gone(self, replica_id: ReplicaId, *, timeout_seconds: float) -> bool:
         try:

@@ -22,7 +22,12 @@ def lead_time_seconds(variant: Variant, *, state: VariantState) -> float:
 
 
 def footprint_bytes(variant: Variant, *, state: VariantState) -> int:
-    """What one more replica must be expected to hold: as measured once measured, else as declared."""
+    """What one more replica must be expected to hold: as measured once measured, else as declared.
+
+    The margin does not reach beyond what was declared: a replica that keeps its word could otherwise
+    not be started again in a pool that was cut for it.
+    """
     if not state.footprint_bytes:
         return variant.memory_bytes
-    return int(max(state.footprint_bytes) * FOOTPRINT_MARGIN_RATIO)
+    largest = max(state.footprint_bytes)
+    return max(largest, min(int(largest * FOOTPRINT_MARGIN_RATIO), variant.memory_bytes))

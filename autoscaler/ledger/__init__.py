@@ -5,6 +5,7 @@ look at a file while a writer lives. Rows are never changed: what is wrong is an
 """
 
 from autoscaler.ledger.chain import LedgerRecord, RecordKind
+from autoscaler.ledger.encoding import decoded_decision, decoded_entry
 from autoscaler.ledger.reading import read_records
 from autoscaler.ledger.store import Ledger
 from autoscaler.ledger.verify import LedgerReport, verify_ledger
@@ -14,6 +15,8 @@ __all__ = [
     "LedgerRecord",
     "LedgerReport",
     "RecordKind",
+    "decoded_decision",
+    "decoded_entry",
     "read_records",
     "verify_ledger",
 ]

@@ -8,6 +8,7 @@ the chain ahead of the witness, which is no fault.
 Lines of two processes may change places; each is judged by itself.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -29,8 +30,7 @@ def append_checkpoint(ledger: Path, *, count: int, head_hash: bytes) -> None:
     try:
         with _locked(checkpoint_path(ledger)) as file:
             _drop_torn_line(file)
-            os.write(file, f"{count} {head_hash.hex()}\n".encode())
-            os.fsync(file)
+            _write_line(file, f"{count} {head_hash.hex()}\n".encode())
     except OSError as error:
         raise LedgerError(
             f"ledger: cannot write {checkpoint_path(ledger)}: {error.strerror}; free space or fix "
@@ -82,6 +82,12 @@ def _locked(path: Path) -> Iterator[int]:
             _sync_folder(path.parent)
     finally:
         os.close(file)
+
+
+def _write_line(file: int, line: bytes) -> None:
+    if os.write(file, line) < len(line):  # part of it fitted: the next append cuts that off
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file)
 
 
 def _drop_torn_line(file: int) -> None:

@@ -7,6 +7,7 @@ bytes are.
 
 import json
 from functools import cache
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +15,8 @@ from autoscaler.errors import LedgerError
 from autoscaler.model.decision import Decision
 from autoscaler.model.effect import JournalEntry
 from autoscaler.model.event import Event
+
+T = TypeVar("T")
 
 
 def decision_body(decision: Decision) -> bytes:
@@ -33,12 +36,21 @@ def event_body(event: Event) -> bytes:
 
 def decoded_entry(body: bytes) -> JournalEntry:
     """The journal entry of an effect row. Raises LedgerError for bytes that are none."""
+    return _decoded(body, adapter=_entries(), what="an effect")
+
+
+def decoded_decision(body: bytes) -> Decision:
+    """The decision of a decision row. Raises LedgerError for bytes that are none."""
+    return _decoded(body, adapter=_decisions(), what="a decision")
+
+
+def _decoded(body: bytes, *, adapter: TypeAdapter[T], what: str) -> T:
     try:
-        return _entries().validate_json(body)
+        return adapter.validate_json(body)
     except ValidationError as error:
-        what = error.errors()[0]
+        first = error.errors()[0]
         raise LedgerError(
-            f"ledger: an effect record cannot be read: {what['msg']} at {what['loc']}; it was "
+            f"ledger: {what} record cannot be read: {first['msg']} at {first['loc']}; it was "
             "written by another version, or changed: run `foresail ledger verify`"
         ) from error
 

@@ -11,7 +11,7 @@ from autoscaler.plan.guard import Floor, is_idle
 from autoscaler.plan.size import Need, replica_values_per_hour, shortfall_ratio
 from collector.model.catalogue import Control, UrlTarget
 from collector.model.ids import PoolName, ReplicaId
-from collector.model.reading import fresh_value, known_value
+from collector.model.reading import fresh_value
 from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView
 
@@ -262,7 +262,7 @@ def stop_order(fleet: Fleet) -> tuple[ReplicaId, ...]:
 
 
 def _stop_rank(view: ReplicaView) -> tuple[float, float, str]:
-    in_flight = known_value(view.in_flight_requests)
+    in_flight = fresh_value(view.in_flight_requests)
     return (
         float("inf") if in_flight is None else in_flight,
         -(view.replica.serving_timestamp_seconds or 0.0),

@@ -99,7 +99,7 @@ def admin_socket(path: Path) -> socket.socket:
     try:
         path.unlink(missing_ok=True)
         listener.bind(str(path))
-        path.chmod(0o600)  # the directory is ours alone, so nobody gets in between
+        path.chmod(0o600)  # before the first `listen`, so nobody gets in between
     except OSError as error:
         listener.close()
         raise GatewayError(f"cannot listen on {path}: {error.strerror}") from error

@@ -5,7 +5,7 @@ bytes are the client's business, and an unreadable chunk is a chunk that says no
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 USAGE_TAIL_BYTES = 1 << 16
@@ -14,8 +14,7 @@ USAGE_TAIL_BYTES = 1 << 16
 MAX_TOKENS = 1_000_000_000
 """No answer has more; a larger number is a broken engine and is taken for no number."""
 
-_CONTENT_KEYS = (
-    "content",
+_OTHER_CONTENT_KEYS = (
     "reasoning_content",
     "reasoning",
     "tool_calls",
@@ -61,14 +60,20 @@ def read_chunk(data: bytes) -> Chunk:
         return _NOTHING
     choices = document.get("choices")
     usage = _usage(document.get("usage"))
-    reasons = [choice.get("finish_reason") for choice in _mappings(choices)]
+    has_content = is_finish = is_engine_abort = False
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            has_content = has_content or _has_content(choice)
+            reason = choice.get("finish_reason")
+            is_finish = is_finish or bool(reason)
+            is_engine_abort = is_engine_abort or reason == "abort"
     return Chunk(
-        has_content=any(_has_content(choice) for choice in _mappings(choices)),
+        has_content=has_content,
         usage=usage,
         is_usage_only=usage is not None and choices == [],
         is_error=document.get("error") is not None,
-        is_finish=any(reasons),
-        is_engine_abort="abort" in reasons,
+        is_finish=is_finish,
+        is_engine_abort=is_engine_abort,
     )
 
 
@@ -85,25 +90,21 @@ def usage_at_end(tail: bytes) -> Usage | None:
     return _usage(document)
 
 
-def _mappings(value: object) -> Iterator[Mapping[str, object]]:
-    for item in value if isinstance(value, list) else ():
-        if isinstance(item, dict):
-            yield item
-
-
 def _has_content(choice: Mapping[str, object]) -> bool:
     if choice.get("text"):
         return True
     delta = choice.get("delta")
-    return isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS)
+    if not isinstance(delta, dict):
+        return False
+    return bool(delta.get("content")) or any(delta.get(key) for key in _OTHER_CONTENT_KEYS)
 
 
 def _usage(value: object) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    return Usage(
-        prompt_tokens=_count(value.get("prompt_tokens")),
-        completion_tokens=_count(value.get("completion_tokens")),
+    return Usage(  # the second names are those of /v1/responses and /v1/messages
+        prompt_tokens=_count(value.get("prompt_tokens", value.get("input_tokens"))),
+        completion_tokens=_count(value.get("completion_tokens", value.get("output_tokens"))),
     )
 
 

@@ -65,37 +65,50 @@ def render(
     """The page. `replicas`: those in the routing table; others show while they have requests."""
     all_books = tuple(books.services.values())
     lines: list[str] = []
-    for kind, families in (("counter", _COUNTERS), ("gauge", _GAUGES)):
-        for name, meaning, value in families:
-            samples = ((_labels(service=book.service), value(book)) for book in all_books)
-            _family(lines, name=name, kind=kind, meaning=meaning, samples=samples)
+    _counts(lines, all_books)
+    _gauges(lines, all_books, replicas=replicas, now=now_monotonic_seconds)
+    _histograms(lines, all_books)
+    _process(lines, books, routes_version, start_timestamp_seconds)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _counts(lines: list[str], books: tuple[ServiceBook, ...]) -> None:
+    for name, meaning, value in _COUNTERS:
+        samples = _per_service(books, value)
+        _family(lines, name=name, kind="counter", meaning=meaning, samples=samples)
     _family(
         lines,
         name="foresail_requests_finished_total",
         kind="counter",
         meaning="Requests that ended, by outcome and reason",
-        samples=_finished(all_books),
+        samples=_finished(books),
     )
+
+
+def _gauges(
+    lines: list[str],
+    books: tuple[ServiceBook, ...],
+    *,
+    replicas: Mapping[ServiceName, tuple[ReplicaId, ...]],
+    now: float,
+) -> None:
+    for name, meaning, value in _GAUGES:
+        samples = _per_service(books, value)
+        _family(lines, name=name, kind="gauge", meaning=meaning, samples=samples)
     _family(
         lines,
         name="foresail_replica_requests_in_flight",
         kind="gauge",
         meaning="Requests at one replica; also of one that no longer gets new ones",
-        samples=_per_replica(all_books, replicas),
+        samples=_per_replica(books, replicas),
     )
     _family(
         lines,
         name="foresail_oldest_held_seconds",
         kind="gauge",
         meaning="Age of the longest held request; 0 when none is held",
-        samples=(
-            (_labels(service=book.service), book.oldest_held_seconds(now_monotonic_seconds))
-            for book in all_books
-        ),
+        samples=_per_service(books, lambda book: book.oldest_held_seconds(now)),
     )
-    _histograms(lines, all_books)
-    _process(lines, books, routes_version, start_timestamp_seconds)
-    return ("\n".join(lines) + "\n").encode()
 
 
 def _process(
@@ -128,6 +141,10 @@ def _family(lines: list[str], *, name: str, kind: str, meaning: str, samples: Sa
     lines.append(f"# HELP {name} {meaning}")
     lines.append(f"# TYPE {name} {kind}")
     lines.extend(f"{name}{labels} {value!r}" for labels, value in samples)
+
+
+def _per_service(books: Iterable[ServiceBook], value: PerService) -> Iterator[tuple[str, float]]:
+    return ((_labels(service=book.service), value(book)) for book in books)
 
 
 def _finished(books: Iterable[ServiceBook]) -> Iterator[tuple[str, float]]:

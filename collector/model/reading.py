@@ -74,14 +74,14 @@ def known_value(reading: Reading[T]) -> T | None:
 
 
 def aged(reading: Reading[T], *, now_timestamp_seconds: float, limit_seconds: float) -> Reading[T]:
-    """The same reading, as `Stale` once it is older than `limit_seconds`.
+    """The same reading, as `Stale` once it is more than `limit_seconds` from now.
 
-    A reading from the future (a clock that jumped back) is kept fresh: its age is not known to be
-    large.
+    A reading from further in the future than that was stamped before the clock was set back: its
+    age is unknown, and unknown is not young.
     """
     if not isinstance(reading, Fresh):
         return reading
-    if now_timestamp_seconds - reading.observed_timestamp_seconds <= limit_seconds:
+    if abs(now_timestamp_seconds - reading.observed_timestamp_seconds) <= limit_seconds:
         return reading
     return Stale(
         value=reading.value,

@@ -2,7 +2,7 @@
 
 One unreadable line costs its own series, never the page: the sums of that series would lack a part,
 so it is marked damaged and its readings go missing. Own code because the library's parser gives up
-a page at the first bad line, and because of its speed (ADR 0003).
+a page at its first bad line, renames counters that lack `_total`, and takes several times as long.
 """
 
 import math

@@ -9,10 +9,16 @@ import typer
 def demo(
     context: typer.Context,
     *,
-    minutes: Annotated[float, typer.Option(min=0.5, max=1440, help="How long traffic runs.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.2, max=57, help="How long traffic runs.")] = 3.0,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How much faster than recorded it changes.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=1,
+            max=60,
+            help="How much faster than recorded it runs. Default: the whole recorded hour fits.",
+            show_default=False,
+        ),
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="No live table; lines only.")
     ] = False,

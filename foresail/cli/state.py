@@ -36,8 +36,12 @@ def find_state(settings: Settings, *, clock: Clock) -> FoundState:
         return FoundState(
             source="controller", words=f"controller at {address}", age_seconds=0.0, body=body
         )
-    saved = _saved_state(settings, now=clock.timestamp_seconds(), address=address)
-    return saved or _declared_state(settings, address=address)
+    from autoscaler.errors import CheckpointError
+
+    try:
+        return _saved_state(settings, now=clock.timestamp_seconds(), address=address)
+    except CheckpointError as error:
+        return _declared_state(settings, why=f"no controller at {address}, {error}")
 
 
 def read_live_state(controller: ControllerSettings) -> Mapping[str, Any] | None:
@@ -64,17 +68,13 @@ def read_live_state(controller: ControllerSettings) -> Mapping[str, Any] | None:
     return body
 
 
-def _saved_state(settings: Settings, *, now: float, address: str) -> FoundState | None:
+def _saved_state(settings: Settings, *, now: float, address: str) -> FoundState:
     from autoscaler.checkpoint import load_checkpoint
-    from autoscaler.errors import CheckpointError
     from foresail.cli.output import age_text
     from foresail.http.state_view import state_body
     from foresail.ports import ControllerReport, TickReport
 
-    try:
-        saved = load_checkpoint(settings.checkpoint_folder)
-    except CheckpointError:
-        return None
+    saved = load_checkpoint(settings.checkpoint_path)
     report = ControllerReport(
         reported_timestamp_seconds=saved.now,
         ticks=TickReport(),
@@ -93,7 +93,7 @@ def _saved_state(settings: Settings, *, now: float, address: str) -> FoundState 
     )
 
 
-def _declared_state(settings: Settings, *, address: str) -> FoundState:
+def _declared_state(settings: Settings, *, why: str) -> FoundState:
     from collector.catalogue_file import read_catalogue
     from foresail.http.state_view import state_body
     from foresail.ports import ControllerReport, TickReport
@@ -107,7 +107,7 @@ def _declared_state(settings: Settings, *, address: str) -> FoundState:
     )
     return FoundState(
         source="catalogue",
-        words=f"no controller at {address} and no checkpoint; this is what the catalogue declares",
+        words=f"{why}; this is what the catalogue declares",
         age_seconds=None,
         body=state_body(report).model_dump(mode="json"),
     )

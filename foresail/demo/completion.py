@@ -1,8 +1,8 @@
 """One streamed chat completion, sent to an OpenAI-compatible endpoint and timed by the client.
 
 In: a planned request. Out: a `RequestResult` whatever happens: an answer, an HTTP error, an error
-inside the stream, a stream cut short, no connection, a timeout. `load` sends many of them, `measure`
-a few. It reads streams with its own few lines, not with the gateway's code that it also tests. Logs
+inside the stream, a stream cut short, no connection, a timeout. `load` sends many of
+them. It reads streams with its own few lines, not with the gateway's code that it also tests. Logs
 nothing; a result carries no text of a prompt or an answer.
 """
 

@@ -3,7 +3,6 @@
     DemoError
     ├── MissingPart         an optional package is not installed; the owner installs the extra
     ├── EngineRejected      the engine cannot start as asked; the owner changes model or port
-    ├── EngineUnmeasurable  a running engine answered nothing a cost could be fitted to
     └── DamagedTrace        the shipped recording does not read as it should; the owner reinstalls
 
 Sits beside the demo's modules; raises nothing itself and imports nothing of them.
@@ -29,10 +28,6 @@ class MissingPart(DemoError):
 
 class EngineRejected(DemoError):
     """The engine cannot start with this model or on this port."""
-
-
-class EngineUnmeasurable(DemoError):
-    """The engine answered, but not with anything a cost per token can be fitted to."""
 
 
 class DamagedTrace(DemoError):

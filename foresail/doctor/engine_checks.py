@@ -21,7 +21,7 @@ def check_commands(subject: Subject) -> Iterator[Finding]:
                 next_step="install it, or write its whole path in the catalogue",
             )
     if not missing:
-        yield ok("commands", f"{len(subject.process_variants())} engine commands are found")
+        yield ok("commands", f"every engine command is found: {len(subject.process_variants())}")
 
 
 def check_required_files(subject: Subject) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def check_required_files(subject: Subject) -> Iterator[Finding]:
                     next_step="put it there, or correct required_files in the catalogue",
                 )
     if not missing:
-        yield ok("files", f"{count} required files can be read")
+        yield ok("files", f"every required file can be read: {count}")
 
 
 def _unreadable(path: Path) -> str | None:

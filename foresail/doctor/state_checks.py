@@ -61,7 +61,7 @@ def check_ledger(subject: Subject) -> Iterator[Finding]:
         yield problem("ledger", str(error), next_step="look at it with: foresail ledger verify")
         return
     if report.is_intact:
-        yield ok("ledger", f"{path} is intact: {report.record_count} records")
+        yield ok("ledger", f"{path} is intact; records: {report.record_count}")
     for finding in report.findings:
         yield problem(
             "ledger",

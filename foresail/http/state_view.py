@@ -35,7 +35,7 @@ READY_INTERVALS = 3.0
 MODE_WORDS = {
     Mode.DRY_RUN: "Dry run: Foresail decides and records, and starts and stops nothing.",
     Mode.ACTIVE: "Active: Foresail starts and stops replicas by itself.",
-    None: "No catalogue is in force yet.",
+    None: "No catalogue: nothing is decided until one is in force.",
 }
 
 

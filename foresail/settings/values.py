@@ -84,11 +84,6 @@ class Settings:
         return self.gateway.state_dir
 
     @property
-    def checkpoint_folder(self) -> Path:
-        """Where the controller saves what it decides from."""
-        return self.state_dir / "checkpoint"
-
-    @property
     def checkpoint_path(self) -> Path:
         """The folder of the controller's checkpoint."""
         return self.state_dir / CHECKPOINT_FOLDER

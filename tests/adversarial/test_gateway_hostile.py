@@ -13,15 +13,13 @@ MODEL = b'{"model":"tiny"'
 LIMITS = {"max_body_bytes": 100_000, "max_header_bytes": 4096, "idle_timeout_seconds": 0.5}
 
 
-async def _exchange(gateway: GatewayUnderTest, raw: bytes, *, closes: bool = False) -> bytes:
+async def _exchange(gateway: GatewayUnderTest, raw: bytes) -> bytes:
     """All bytes of the answer to `raw`, until the gateway hangs up or is silent."""
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(raw)
         await writer.drain()
-        if closes:
-            writer.write_eof()
         async with asyncio.timeout(8):
             return await reader.read()
     finally:

@@ -5,11 +5,10 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from support.builders import NOW
-from support.execution import make_decision, scale_out, silent_log
-
 from autoscaler.ledger import Ledger, read_records, verify_ledger
 from collector.clock import VirtualClock
+from support.builders import NOW
+from support.execution import make_decision, scale_out, silent_log
 
 FLIPS = 250
 

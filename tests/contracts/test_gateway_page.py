@@ -3,6 +3,7 @@
 from collector.contract.loader import load_contracts
 from collector.gateway.books import Books, FinishReason
 from collector.gateway.exposition import render
+from collector.gateway.request_body import PromptSize
 from collector.model.catalogue import Sli
 from collector.model.contract import GatewaySignal as G
 from collector.model.ids import ReplicaId, ServiceName
@@ -11,6 +12,7 @@ from collector.normalise.exposition import parse_exposition
 from collector.normalise.page import page_readings
 
 CHAT, EMBED = ServiceName("chat"), ServiceName('em"bed\\')
+SIZE = PromptSize(text_bytes=40, tokens=0)
 R1, R2 = ReplicaId("r1"), ReplicaId("r2")
 
 
@@ -35,9 +37,9 @@ def busy_books():
     books.follow(EMBED, thresholds={})
     book = books.follow(CHAT, thresholds={Sli.TIME_TO_FIRST_TOKEN: (0.7,)})
     for reason in (FinishReason.ANSWERED, FinishReason.ANSWERED, FinishReason.QUEUE_FULL):
-        book.open_ticket(received_monotonic_seconds=1.0).finish(reason)
-    book.open_ticket(received_monotonic_seconds=5.0).assign(R1)
-    book.open_ticket(received_monotonic_seconds=15.0)
+        book.open_ticket(size=SIZE, received_monotonic_seconds=1.0).finish(reason)
+    book.open_ticket(size=SIZE, received_monotonic_seconds=5.0).assign(R1)
+    book.open_ticket(size=SIZE, received_monotonic_seconds=15.0)
     book.latency[Sli.TIME_TO_FIRST_TOKEN].observe(0.6)
     book.latency[Sli.INTER_TOKEN_LATENCY].observe(0.01, weight=2.5)
     return books

@@ -4,6 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from autoscaler.errors import LedgerError
+from autoscaler.ledger import Ledger
+from autoscaler.model.effect import EffectKind, Phase
+from autoscaler.model.event import ReplicaReady
+from autoscaler.ports import Journal
+from collector.clock import VirtualClock
+from collector.model.ids import ReplicaId
 from support.builders import CHAT, NOW, SMALL
 from support.execution import (
     FIRST,
@@ -15,14 +23,6 @@ from support.execution import (
     silent_log,
 )
 from support.fakes import MemoryJournal
-
-from autoscaler.errors import LedgerError
-from autoscaler.ledger import Ledger
-from autoscaler.model.effect import EffectKind, Phase
-from autoscaler.model.event import ReplicaReady
-from autoscaler.ports import Journal
-from collector.clock import VirtualClock
-from collector.model.ids import ReplicaId
 
 LEGAL = {
     "start_that_serves": (EffectKind.START, "prepared spawning spawned verified"),
@@ -41,13 +41,19 @@ ILLEGAL = {
     "spawned_twice": (EffectKind.START, "prepared spawning spawned spawned"),
     "refused_after_spawning": (EffectKind.START, "prepared spawning refused"),
     "start_drains": (EffectKind.START, "prepared draining"),
-    "verified_start_rolled_back": (EffectKind.START, "prepared spawning spawned verified rolling_back"),
+    "verified_start_rolled_back": (
+        EffectKind.START,
+        "prepared spawning spawned verified rolling_back",
+    ),
     "stop_skips_the_drain": (EffectKind.STOP, "prepared terminating"),
     "stop_undone_while_terminating": (
         EffectKind.STOP,
         "prepared draining terminating rolled_back",
     ),
-    "stop_resumed_after_its_end": (EffectKind.STOP, "prepared draining terminating verified draining"),
+    "stop_resumed_after_its_end": (
+        EffectKind.STOP,
+        "prepared draining terminating verified draining",
+    ),
 }
 
 
@@ -71,7 +77,9 @@ def test_legal_life_of_an_effect_is_accepted(
     journal: Journal, kind: EffectKind, phases: str
 ) -> None:
     append_all(journal, kind, phases)
-    assert [entry.phase.value for entry in journal.latest_entries()] == [phases.split()[-1]]
+    assert [entry.phase.value for entry in journal.latest_entries()] == [
+        phases.rsplit(maxsplit=1)[-1]
+    ]
 
 
 @pytest.mark.parametrize(("kind", "phases"), ILLEGAL.values(), ids=ILLEGAL)
@@ -115,8 +123,6 @@ def test_latest_entries_are_complete_and_oldest_effect_first(journal: Journal) -
 def test_an_outcome_does_not_touch_the_effects(journal: Journal) -> None:
     journal.append_entry(make_entry(Phase.PREPARED))
     journal.append_outcome(
-        ReplicaReady(
-            service=CHAT, variant=SMALL, replica_id=FIRST_REPLICA, lead_time_seconds=1.5
-        )
+        ReplicaReady(service=CHAT, variant=SMALL, replica_id=FIRST_REPLICA, lead_time_seconds=1.5)
     )
     assert [entry.decision_id for entry in journal.latest_entries()] == [FIRST]

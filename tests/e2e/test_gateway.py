@@ -523,18 +523,21 @@ async def test_a_restarted_gateway_serves_without_a_controller(tmp_path: Path) -
 async def test_at_its_end_the_gateway_finishes_what_is_in_flight_and_sheds_what_is_held(
     tmp_path: Path,
 ) -> None:
-    async with running_upstream(Behaviour(delay_seconds=0.05)) as engine:
-        async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
-            gateway = await stack.enter_async_context(running_gateway(tmp_path))
-            asleep = service_route(name="code", models=("coder",), hold_timeout_seconds=60)
-            await gateway.route(service_route(replica_route(engine.url)), asleep)
-            url = gateway.url + "/v1/chat/completions"
-            running = await session.post(url, json=STREAM)
-            held = asyncio.create_task(session.post(url, json={**CHAT, "model": "coder"}))
-            await gateway.eventually("foresail_requests_held", 1)
-            await stack.aclose()
-            assert stream_texts(await running.read())[-1] == "[DONE]"
-            assert (await held).status == 503
+    async with (
+        running_upstream(Behaviour(delay_seconds=0.05)) as engine,
+        aiohttp.ClientSession() as session,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        gateway = await stack.enter_async_context(running_gateway(tmp_path))
+        asleep = service_route(name="code", models=("coder",), hold_timeout_seconds=60)
+        await gateway.route(service_route(replica_route(engine.url)), asleep)
+        url = gateway.url + "/v1/chat/completions"
+        running = await session.post(url, json=STREAM)
+        held = asyncio.create_task(session.post(url, json={**CHAT, "model": "coder"}))
+        await gateway.eventually("foresail_requests_held", 1)
+        await stack.aclose()
+        assert stream_texts(await running.read())[-1] == "[DONE]"
+        assert (await held).status == 503
 
 
 async def test_without_a_gateway_the_client_says_so_in_one_line(tmp_path: Path) -> None:

@@ -5,6 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from autoscaler.actuators.process import ProcessRunner
+from autoscaler.execute import Executor
+from autoscaler.ledger import Ledger, verify_ledger
+from autoscaler.model.effect import TERMINAL
+from collector.clock import SystemClock
+from collector.model.ids import DecisionId
+from collector.model.replica import ReplicaState
 from support.execution import (
     World,
     base_environment,
@@ -16,14 +24,6 @@ from support.execution import (
     silent_log,
     small_engine_variant,
 )
-
-from autoscaler.actuators.process import ProcessRunner
-from autoscaler.execute import Executor
-from autoscaler.ledger import Ledger, verify_ledger
-from autoscaler.model.effect import TERMINAL
-from collector.clock import SystemClock
-from collector.model.ids import DecisionId
-from collector.model.replica import ReplicaState
 
 TESTS = Path(__file__).parents[1]
 BOUNDARIES = {
@@ -73,7 +73,9 @@ async def reconcile(executor: Executor) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("append", BOUNDARIES, ids=[name.replace(" ", "_") for name in BOUNDARIES.values()])
+@pytest.mark.parametrize(
+    "append", BOUNDARIES, ids=[name.replace(" ", "_") for name in BOUNDARIES.values()]
+)
 async def test_a_killed_controller_leaves_no_orphan_and_no_double_start(
     tmp_path: Path, append: int, moment: str
 ) -> None:

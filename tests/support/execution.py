@@ -1,5 +1,6 @@
 """An executor among fakes, and decisions for it."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,8 +8,6 @@ from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
-from support.builders import CHAT, NOW, SMALL, make_catalogue, make_service, make_variant
-from support.fakes import FakeFence, FakeMemory, FakeRouter, FakeRunner, MemoryJournal
 
 from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
@@ -20,6 +19,8 @@ from autoscaler.ports import EngineRunner, Journal
 from collector.clock import Clock, SystemClock
 from collector.model.catalogue import Catalogue, ProcessTarget, Variant
 from collector.model.ids import DecisionId, ReplicaId, ServiceName, VariantName
+from support.builders import CHAT, NOW, SMALL, make_catalogue, make_service, make_variant
+from support.fakes import FakeFence, FakeMemory, FakeRouter, FakeRunner, MemoryJournal
 
 SMALL_ENGINE = Path(__file__).parent / "small_engine.py"
 FIRST = DecisionId("aaaaaaaa11111111")
@@ -126,8 +127,13 @@ def catalogue_of(variant: Variant, *, pool_bytes: int = 2**40) -> Catalogue:
     return make_catalogue(make_service(variants=(variant,)), pool_bytes=pool_bytes)
 
 
-async def no_objection(_: JournalEntry) -> str | None:
-    return None
+async def until(claim: Callable[[], object]) -> None:
+    """Returns when the claim holds; fails after five seconds."""
+    for _ in range(500):
+        if claim():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never came true")
 
 
 @dataclass

@@ -377,7 +377,7 @@ def busy_history() -> History:
     rising: list[float | None] = [float(8 + n + 6 * (n % 7 == 0)) for n in range(40)]
     falling: list[float | None] = [float(60 - n) for n in range(40)]
     falling[18:22] = [None] * 4
-    none_yet: list[float | None] = [0.0] * 39 + [1.0]
+    none_yet: list[float | None] = [*([0.0] * 39), 1.0]
     return make_history(
         {
             CHAT: judged(arrived=rising, good_ratio=0.996),

@@ -93,7 +93,9 @@ class FakeRunner:
             ended.cancel()
             ready.cancel()
         if self.ready_error is not None or not handle.is_alive():
-            raise StartFailed(self.ready_error or "the engine ended before it was ready: last words")
+            raise StartFailed(
+                self.ready_error or "the engine ended before it was ready: last words"
+            )
 
     async def probe(self, *, base_url: str, variant: Variant) -> CapacityPrior | None:
         return self.probed

@@ -15,6 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from autoscaler.actuators.process import ProcessRunner
+from autoscaler.ledger import Ledger
+from autoscaler.model.decision import Decision
+from autoscaler.model.effect import JournalEntry
+from autoscaler.model.event import Event
+from collector.clock import SystemClock
+from collector.model.ids import DecisionId
 from support.execution import (
     FIRST,
     FIRST_REPLICA,
@@ -29,14 +36,6 @@ from support.execution import (
     silent_log,
     small_engine_variant,
 )
-
-from autoscaler.actuators.process import ProcessRunner
-from autoscaler.ledger import Ledger
-from autoscaler.model.decision import Decision
-from autoscaler.model.effect import JournalEntry
-from autoscaler.model.event import Event
-from collector.clock import SystemClock
-from collector.model.ids import DecisionId
 
 THIRD = DecisionId("cccccccc33333333")
 

@@ -15,6 +15,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
+from typing import TextIO
 
 CHILD = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 
@@ -30,6 +31,11 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--embeddings-only", action="store_true")
     parser.add_argument("--starts-file")
     return parser.parse_args()
+
+
+def say(line: str, *, file: TextIO = sys.stdout) -> None:
+    file.write(line + "\n")
+    file.flush()
 
 
 class Server(ThreadingMixIn, HTTPServer):
@@ -53,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length) or b"{}")
         if self.path == "/die":
-            print("out of luck", flush=True)
+            say("out of luck")
             os._exit(3)
         if self.path == "/v1/embeddings" and self.server.options.embeddings_only:
             self.answer(200, {"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 1}})
@@ -89,9 +95,9 @@ def main() -> None:
     if options.starts_file:
         with open(options.starts_file, "a") as file:
             file.write(os.environ["FORESAIL_REPLICA_ID"] + "\n")
-    print("starting", flush=True)
+    say("starting")
     if options.exit_at_start is not None:
-        print("cannot load the model: it is missing", file=sys.stderr, flush=True)
+        say("cannot load the model: it is missing", file=sys.stderr)
         sys.exit(options.exit_at_start)
     if options.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -100,7 +106,7 @@ def main() -> None:
     server = Server(("127.0.0.1", options.port), Handler)
     server.options = options
     server.healthy_at = time.monotonic() + options.loading_seconds
-    print("listening", flush=True)
+    say("listening")
     server.serve_forever()
 
 

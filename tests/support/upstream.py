@@ -65,7 +65,8 @@ class Seen:
     @property
     def document(self) -> dict[str, Any]:
         """The body parsed."""
-        return json.loads(self.body)
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
 
 
 @dataclass

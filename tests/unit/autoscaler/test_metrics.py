@@ -5,16 +5,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
-from support.fake_controller import (
-    CHAT,
-    NOW,
-    busy_effect,
-    make_catalogue,
-    make_decision,
-    make_evidence,
-    make_service,
-    scale,
-)
 
 from autoscaler.metrics import ControllerMetrics
 from autoscaler.model.action import Reason
@@ -34,6 +24,16 @@ from collector.model.catalogue import Mode
 from collector.model.contract import SeriesKind
 from collector.model.ids import ReplicaId, VariantName
 from collector.series import SERIES as COLLECTOR_SERIES
+from support.fake_controller import (
+    CHAT,
+    NOW,
+    busy_effect,
+    make_catalogue,
+    make_decision,
+    make_evidence,
+    make_service,
+    scale,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "controller_metrics.prom"
 CATALOGUE = make_catalogue(make_service("chat"), mode=Mode.DRY_RUN)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from support.files import CATALOGUE, broken
 
 from collector.catalogue_file import parse_catalogue, read_catalogue
 from collector.catalogue_file.schema import ControlPart
@@ -21,6 +20,7 @@ from collector.model.catalogue import (
     UrlTarget,
 )
 from collector.model.replica import EngineKind
+from support.files import CATALOGUE, broken
 
 FILE = Path("catalogue.yaml")
 

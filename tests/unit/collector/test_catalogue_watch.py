@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from support.files import CATALOGUE
 
 from collector.catalogue_file import CatalogueWatch
 from collector.errors import CatalogueError
+from support.files import CATALOGUE
 
 OTHER = CATALOGUE.replace("owner: me", "owner: you")
 HALF = CATALOGUE[: CATALOGUE.index("  embed:")]

@@ -6,7 +6,7 @@ import pytest
 
 from collector.increments import increments
 from collector.model.catalogue import Sli
-from collector.model.history import Signal as S
+from collector.model.history import Signal
 from collector.model.reading import Missing, MissingReason
 from support.collector_worlds import (
     CHAT,
@@ -52,36 +52,36 @@ def test_counters_become_increases_and_gauges_levels():
     assert [
         increase(found, signal)
         for signal in (
-            S.ARRIVED_REQUESTS,
-            S.COMPLETED_REQUESTS,
-            S.FAILED_REQUESTS,
-            S.ADMITTED_PROMPT_TOKENS,
-            S.OUTPUT_TOKENS,
+            Signal.ARRIVED_REQUESTS,
+            Signal.COMPLETED_REQUESTS,
+            Signal.FAILED_REQUESTS,
+            Signal.ADMITTED_PROMPT_TOKENS,
+            Signal.OUTPUT_TOKENS,
         )
     ] == [3, 2, 0, 30, 20]
-    assert found.levels == {(S.PENDING_REQUESTS, CHAT): 5}
+    assert found.levels == {(Signal.PENDING_REQUESTS, CHAT): 5}
 
 
 @pytest.mark.parametrize(
-    ("old_start", "new_start", "old", "new", "expected", "counted_from"),
+    ("starts", "counts", "expected", "counted_from"),
     [
-        pytest.param(50, 50, 10, 13, 3, 100, id="no restart"),
-        pytest.param(None, None, 10, 4, 4, 100, id="reset seen by the smaller value"),
-        pytest.param(50, 103, 10, 4, 4, 103, id="restart"),
+        pytest.param((50, 50), (10, 13), 3, 100, id="no restart"),
+        pytest.param((None, None), (10, 4), 4, 100, id="reset seen by the smaller value"),
+        pytest.param((50, 103), (10, 4), 4, 103, id="restart"),
         pytest.param(
-            50, 103, 10, 12, 12, 103, id="restart that already counted past the old value"
+            (50, 103), (10, 12), 12, 103, id="restart that already counted past the old value"
         ),
         pytest.param(
-            50, 99, 10, 4, 4, 100, id="restart before the interval by the gateway's clock"
+            (50, 99), (10, 4), 4, 100, id="restart before the interval by the gateway's clock"
         ),
-        pytest.param(50, 50, 10, 4, None, 100, id="smaller without a restart contradicts"),
+        pytest.param((50, 50), (10, 4), None, 100, id="smaller without a restart contradicts"),
     ],
 )
-def test_restarts(old_start, new_start, old, new, expected, counted_from):
+def test_restarts(starts, counts, expected, counted_from):
     found = between(
-        seen(100, arrived=old, start=old_start), seen(105, arrived=new, start=new_start)
+        seen(100, arrived=counts[0], start=starts[0]), seen(105, arrived=counts[1], start=starts[1])
     )
-    assert increase(found, S.ARRIVED_REQUESTS) == expected
+    assert increase(found, Signal.ARRIVED_REQUESTS) == expected
     assert found.start_timestamp_seconds == counted_from
 
 
@@ -97,8 +97,8 @@ def test_a_restart_counts_histograms_from_zero():
         seen(100, start=50, ttft=(("0.5", 1), ("1.0", 2), ("+Inf", 2))),
         seen(105, start=103, ttft=(("0.5", 2), ("1.0", 3), ("+Inf", 4))),
     )
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_GOOD_EVENTS) == 3
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == 4
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_GOOD_EVENTS) == 3
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == 4
 
 
 def test_good_events_of_each_objective():
@@ -115,22 +115,22 @@ def test_good_events_of_each_objective():
     )
     # 6 first tokens, 4 in time; the failed one and the two shed ones are bad too. Who went away
     # is not judged.
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_GOOD_EVENTS) == 4
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == 9
-    assert increase(found, S.AVAILABILITY_GOOD_EVENTS) == 6
-    assert increase(found, S.AVAILABILITY_JUDGED_EVENTS) == 9
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_GOOD_EVENTS) == 4
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == 9
+    assert increase(found, Signal.AVAILABILITY_GOOD_EVENTS) == 6
+    assert increase(found, Signal.AVAILABILITY_JUDGED_EVENTS) == 9
 
 
 def test_signals_without_an_objective_are_not_counted():
     catalogue = make_catalogue(make_service())
     found = between(seen(100), seen(105), catalogue)
-    assert increase(found, S.AVAILABILITY_JUDGED_EVENTS) is None
+    assert increase(found, Signal.AVAILABILITY_JUDGED_EVENTS) is None
 
 
 def test_a_threshold_off_the_edges_counts_nothing_and_says_so():
     catalogue = make_catalogue(make_service(objectives=[objective(Sli.TIME_TO_FIRST_TOKEN, 0.7)]))
     found = between(seen(100), seen(105), catalogue)
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) is None
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) is None
     assert [p.message for p in found.problems] == [
         "time_to_first_token threshold 0.7 s is no bucket edge; good events cannot be counted"
     ]
@@ -143,9 +143,9 @@ def test_an_absent_counter_is_no_increase_of_zero():
     traffic = replace(view.traffic, completed_requests_total=gone)
     after = replace(after, services=(replace(view, traffic=traffic),))
     for found in (between(seen(100), after), between(after, seen(110, arrived=5))):
-        assert increase(found, S.COMPLETED_REQUESTS) is None
-        assert increase(found, S.AVAILABILITY_JUDGED_EVENTS) is None
-        assert increase(found, S.ARRIVED_REQUESTS) is not None
+        assert increase(found, Signal.COMPLETED_REQUESTS) is None
+        assert increase(found, Signal.AVAILABILITY_JUDGED_EVENTS) is None
+        assert increase(found, Signal.ARRIVED_REQUESTS) is not None
 
 
 def test_an_outage_gives_nothing_and_its_end_gives_all_of_it():
@@ -155,7 +155,7 @@ def test_an_outage_gives_nothing_and_its_end_gives_all_of_it():
     assert between(first, second).increases == {}
     found = between(second, third)
     assert (found.start_timestamp_seconds, found.end_timestamp_seconds) == (100, 110)
-    assert increase(found, S.ARRIVED_REQUESTS) == 20
+    assert increase(found, Signal.ARRIVED_REQUESTS) == 20
     assert found.levels == {}  # nobody saw the queue in between
 
 
@@ -178,4 +178,4 @@ def test_rounding_of_weighted_buckets_is_no_restart():
     before = seen(100, ttft=(("0.5", 0.1), ("1.0", 0.30000000000000004), ("+Inf", 0.4)))
     after = seen(105, ttft=(("0.5", 0.1), ("1.0", 0.3), ("+Inf", 0.4)))
     found = between(before, after)
-    assert increase(found, S.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == pytest.approx(0, abs=1e-9)
+    assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == pytest.approx(0, abs=1e-9)

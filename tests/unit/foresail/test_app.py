@@ -6,6 +6,12 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, Gauge
+
+from autoscaler.metrics import ControllerMetrics
+from collector.model.ids import ServiceName
+from foresail.http.app import PAGE_FOLDER, create_app
+from foresail.http.guard import host_name
+from foresail.ports import ControllerReport, TickReport
 from support.fake_controller import (
     CHAT,
     FakeControllerView,
@@ -17,12 +23,6 @@ from support.fake_controller import (
     make_evidence,
     make_service,
 )
-
-from autoscaler.metrics import ControllerMetrics
-from collector.model.ids import ServiceName
-from foresail.http.app import PAGE_FOLDER, create_app
-from foresail.http.guard import host_name
-from foresail.ports import ControllerReport, TickReport
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 XSS = ServiceName('<script>alert(1)</script>"&')
@@ -228,9 +228,7 @@ def test_nothing_beside_the_page_is_served(path: str) -> None:
 def test_the_page_asks_nobody_else_and_writes_text_only() -> None:
     for file in PAGE_FOLDER.iterdir():
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
-        assert "//" not in text.replace("\n//", "").replace("  //", "").replace("; //", "") or (
-            "://" not in text
-        ), file.name
+        assert "://" not in text, file.name
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
             assert word not in text, (file.name, word)
 

@@ -1,10 +1,9 @@
 """What the page can still see of the past."""
 
-from support.fake_controller import CHAT, CODE, make_decision
-
 from autoscaler.model.action import Reason
 from collector.model.ids import ServiceName
 from foresail.decision_memory import DecisionMemory
+from support.fake_controller import CHAT, CODE, make_decision
 
 
 def ages(

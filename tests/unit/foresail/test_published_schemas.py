@@ -9,7 +9,6 @@ import jsonschema
 import pytest
 import yaml
 from pydantic import BaseModel
-from support.files import CATALOGUE
 
 from collector.catalogue_file import read_catalogue
 from collector.catalogue_file.schema import CatalogueFile
@@ -18,6 +17,7 @@ from foresail.generate import generated_files, stale_files, write_generated_file
 from foresail.settings import read_settings
 from foresail.settings.schema import SettingsFile
 from foresail.starter import write_starter
+from support.files import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted(path.parent for path in ROOT.glob("deploy/examples/*/foresail.yaml"))
@@ -67,7 +67,9 @@ def test_there_is_an_example() -> None:
 def test_starter_files_are_read_and_fit_the_schema(tmp_path: Path) -> None:
     write_starter(tmp_path)
     settings = read_settings(tmp_path / "foresail.yaml", {})
-    assert [service.name for service in read_catalogue(settings.catalogue_path).services] == ["chat"]
+    assert [service.name for service in read_catalogue(settings.catalogue_path).services] == [
+        "chat"
+    ]
     for name in ("foresail", "catalogue"):
         validator(name).validate(yaml.safe_load((tmp_path / f"{name}.yaml").read_text()))
 
@@ -83,7 +85,10 @@ def test_starter_files_are_read_and_fit_the_schema(tmp_path: Path) -> None:
         ("slots: 4", "slots: 0"),
         ("engine: llama_cpp", "engine: other"),
         ("kind: process", "kind: other"),
-        ("    tier: gold\n    objectives:\n      - {sli: avail", "    objectives:\n      - {sli: avail"),
+        (
+            "    tier: gold\n    objectives:\n      - {sli: avail",
+            "    objectives:\n      - {sli: avail",
+        ),
     ],
 )
 def test_the_schema_refuses_what_the_reader_refuses(tmp_path: Path, old: str, new: str) -> None:

@@ -81,7 +81,9 @@ def test_an_engine_that_stood_still_still_has_some_capacity() -> None:
         pytest.param([], [], id="none"),
         pytest.param([1.0, 100.0], [1.0, 100.0], id="two-cannot-judge-each-other"),
         pytest.param([1.0, 1.1, 0.9, 5.0], [1.0, 1.1, 0.9], id="far-one-goes"),
-        pytest.param([1.0, 1.0, 1.0, 1.04], [1.0, 1.0, 1.0, 1.04], id="equal-ones-tolerate-a-little"),
+        pytest.param(
+            [1.0, 1.0, 1.0, 1.04], [1.0, 1.0, 1.0, 1.04], id="equal-ones-tolerate-a-little"
+        ),
         pytest.param([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], id="zeros"),
     ],
 )

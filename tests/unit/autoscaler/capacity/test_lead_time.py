@@ -1,7 +1,7 @@
 """Lead time and footprint: measured if possible, else a careful default."""
 
 import pytest
-from support.builders import GIB, make_variant
+from support.builders import make_variant
 
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.model.state import VariantState
@@ -13,7 +13,10 @@ from collector.model.catalogue import ProcessTarget, Target, UrlTarget
     [
         pytest.param(ProcessTarget(command=("x",)), (), 60.0, id="unmeasured"),
         pytest.param(
-            ProcessTarget(command=("x",), startup_timeout_seconds=20.0), (), 20.0, id="short-timeout"
+            ProcessTarget(command=("x",), startup_timeout_seconds=20.0),
+            (),
+            20.0,
+            id="short-timeout",
         ),
         pytest.param(UrlTarget(urls=("http://a",)), (), 60.0, id="somebody-elses"),
         pytest.param(ProcessTarget(command=("x",)), (7.0,), 7.0, id="one-start"),
@@ -29,10 +32,16 @@ def test_lead_time(target: Target, measured: tuple[float, ...], expected: float)
     assert lead_time_seconds(variant, state=state) == pytest.approx(expected)
 
 
-def test_an_unmeasured_footprint_is_as_declared() -> None:
-    assert footprint_bytes(make_variant(memory_bytes=GIB), state=VariantState()) == GIB
-
-
-def test_a_measured_footprint_is_the_largest_and_a_tenth() -> None:
-    state = VariantState(footprint_bytes=(1000, 2000, 1500))
-    assert footprint_bytes(make_variant(memory_bytes=GIB), state=state) == 2200
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        pytest.param((), 10_000, id="unmeasured-as-declared"),
+        pytest.param((1000, 2000, 1500), 2200, id="the-largest-and-a-tenth"),
+        pytest.param((9500,), 10_000, id="no-margin-beyond-what-was-declared"),
+        pytest.param((10_000,), 10_000, id="as-declared"),
+        pytest.param((12_000,), 12_000, id="more-than-was-declared"),
+    ],
+)
+def test_a_footprint_is_measured_once_it_can_be(measured: tuple[int, ...], expected: int) -> None:
+    variant = make_variant(memory_bytes=10_000)
+    assert footprint_bytes(variant, state=VariantState(footprint_bytes=measured)) == expected

@@ -52,9 +52,7 @@ def growth(tokens: list[float], *, horizon_seconds: float, covered: list[float] 
     given = series(tokens, covered=covered)
     now = level(given, window_seconds=60.0)
     assert now is not None
-    return growth_ratio(
-        given, now=now, slope_window_seconds=300.0, horizon_seconds=horizon_seconds
-    )
+    return growth_ratio(given, now=now, slope_window_seconds=300.0, horizon_seconds=horizon_seconds)
 
 
 RAMP = [float(10 * i) for i in range(1, 21)]  # 10 more every 15 s; the last minute's mean is 185

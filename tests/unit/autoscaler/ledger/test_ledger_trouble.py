@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.builders import NOW
-from support.execution import make_decision, make_entry, scale_out, silent_log
 
 from autoscaler.errors import LedgerBusy, LedgerError
 from autoscaler.ledger import Ledger, verify_ledger
 from autoscaler.model.effect import Phase
 from collector.clock import VirtualClock
+from support.builders import NOW
+from support.execution import make_decision, make_entry, scale_out, silent_log
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.builders import NOW
-from support.execution import make_decision, make_entry, scale_out, silent_log
 
 from autoscaler.errors import LedgerError, LedgerTampered
 from autoscaler.ledger import Ledger, RecordKind, read_records, verify_ledger
@@ -15,6 +13,8 @@ from autoscaler.ledger.checkpoint import checkpoint_path
 from autoscaler.ledger.database import SCHEMA
 from autoscaler.model.effect import Phase
 from collector.clock import VirtualClock
+from support.builders import NOW
+from support.execution import make_decision, make_entry, scale_out, silent_log
 
 PHASES = (Phase.SPAWNING, Phase.SPAWNED, Phase.VERIFIED)
 
@@ -226,7 +226,7 @@ def test_what_is_no_ledger_is_told_in_one_line(
 ) -> None:
     path = tmp_path / "ledger.db"
     spoil(path)
-    with pytest.raises(LedgerError, match="ledger: .*ledger.db") as error:
+    with pytest.raises(LedgerError, match=r"ledger: .*ledger\.db") as error:
         action(path)
     assert "\n" not in str(error.value)
 

@@ -53,9 +53,12 @@ def test_a_watched_window_without_events_burns_nothing() -> None:
 
 
 def test_a_stranger_has_no_burn_rate() -> None:
-    assert worst_burn_rate(
-        make_service("other"), history=make_history({CHAT: steady(1.0)}), window_seconds=300.0
-    ) is None
+    assert (
+        worst_burn_rate(
+            make_service("other"), history=make_history({CHAT: steady(1.0)}), window_seconds=300.0
+        )
+        is None
+    )
 
 
 STRICT = replace(TTFT_OBJECTIVE, target_ratio=0.999)

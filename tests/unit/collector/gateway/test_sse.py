@@ -1,5 +1,6 @@
 """Events come out whole and in order however the bytes are cut, and nothing is lost."""
 
+import itertools
 import re
 
 import pytest
@@ -20,14 +21,14 @@ def test_no_byte_is_lost_or_moved(parts: list[tuple[bytes, bytes]], cuts: list[i
     raw = b"".join(line + end for line, end in parts)
     splitter = EventSplitter()
     places = sorted({min(cut, len(raw)) for cut in cuts} | {0, len(raw)})
-    pieces = [raw[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in itertools.pairwise(places)]
     events = [event for piece in pieces for event in splitter.feed(piece)]
     assert b"".join(events) + splitter.rest() == raw
 
 
 @given(
     end=ends,
-    texts=st.lists(st.text(st.characters(exclude_characters="\r\n"))),
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"))),
     size=st.integers(1, 9),
 )
 def test_the_data_is_the_same_however_it_is_cut(end: bytes, texts: list[str], size: int) -> None:

@@ -72,6 +72,11 @@ def test_a_count_that_is_no_count_is_not_known(count: object) -> None:
     assert read_chunk(data).usage == Usage(prompt_tokens=None, completion_tokens=2)
 
 
+def test_the_token_counts_of_other_apis_are_read_too() -> None:
+    data = b'{"usage": {"input_tokens": 3, "output_tokens": 4}}'
+    assert read_chunk(data).usage == Usage(prompt_tokens=3, completion_tokens=4)
+
+
 def test_usage_of_a_large_answer_is_found_at_its_end() -> None:
     meter = AnswerMeter()
     vectors = [{"embedding": [0.123456] * 100} for _ in range(1000)]

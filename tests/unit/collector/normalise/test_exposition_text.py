@@ -68,7 +68,7 @@ def test_lines(line, labels, value):
         "a",
         "a b",
         "a 1_0",
-        "a ١",
+        "a \u0661",
         "a1.0",
         "a 1 2 3",
         "a{x='1'} 1",

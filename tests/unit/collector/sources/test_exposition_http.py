@@ -19,11 +19,8 @@ async def served(handler, *, socket_path=None):
     app.router.add_get("/metrics", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    if socket_path:
-        site = web.UnixSite(runner, socket_path)
-    else:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    unix = web.UnixSite(runner, socket_path) if socket_path else None
+    await (unix or web.TCPSite(runner, "127.0.0.1", 0)).start()
     try:
         yield "http://gateway" if socket_path else f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:

@@ -5,20 +5,25 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from support.files import write_desk
+import structlog
 
 from autoscaler.ledger import Ledger
 from autoscaler.model.event import ReplicaDied
 from collector.clock import VirtualClock
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from foresail.cli.main import main
+from support.files import write_desk
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     path = write_desk(tmp_path)
     (tmp_path / ".foresail").mkdir()
-    ledger = Ledger(tmp_path / ".foresail" / "ledger.sqlite", clock=VirtualClock(60.0))
+    ledger = Ledger(
+        tmp_path / ".foresail" / "ledger.sqlite",
+        clock=VirtualClock(60.0),
+        log=structlog.get_logger(),
+    )
     for number in (1, 2):
         ledger.append_outcome(
             ReplicaDied(
@@ -44,7 +49,9 @@ def test_an_intact_ledger_verifies(desk: Path, capsys: pytest.CaptureFixture[str
 def test_a_changed_ledger_is_found(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = desk.parent / ".foresail" / "ledger.sqlite"
     with sqlite3.connect(path) as connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type='trigger'").fetchall():
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type='trigger'"
+        ).fetchall():
             connection.execute(f'DROP TRIGGER "{name}"')
     connection.close()
     assert main(["ledger", "verify", "--file", str(path)], environ={}) == 1

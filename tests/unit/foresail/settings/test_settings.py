@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from support.files import write_desk
 
 from collector.errors import ConfigurationError
 from collector.gateway.settings import GatewaySettings
@@ -17,6 +16,7 @@ from foresail.settings import (
     TickSettings,
     read_settings,
 )
+from support.files import write_desk
 
 
 def read(folder: Path, text: str, **environ: str) -> Settings:
@@ -110,7 +110,9 @@ def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_a_variable_repairs_a_wrong_value_of_the_file(tmp_path: Path) -> None:
-    assert read(tmp_path, "gateway: {port: no}\n", FORESAIL_GATEWAY__PORT="9000").gateway.port == 9000
+    assert (
+        read(tmp_path, "gateway: {port: no}\n", FORESAIL_GATEWAY__PORT="9000").gateway.port == 9000
+    )
 
 
 def test_variables_that_are_no_settings_are_left_alone(tmp_path: Path) -> None:

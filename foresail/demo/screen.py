@@ -1,0 +1,161 @@
+"""The live table of the demo, from the controller's `/v1/state`; and plain lines when headless.
+
+In: state bodies as JSON. Out: rich renderables and lines. Must not decide or keep anything but what
+it has already said.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+State = Mapping[str, Any]  # Any: JSON as `foresail.http.bodies.StateBody` describes it
+
+STATE_STYLES = {"serving": "green", "loading": "yellow", "pending": "yellow", "draining": "magenta"}
+SHOWN_DECISIONS = 8
+
+
+def screen(
+    state: State | None, *, changes: Sequence[State], elapsed_seconds: float, total_seconds: float
+) -> RenderableType:
+    """The whole screen: progress, services, the last changes."""
+    head = Text(f"{elapsed_seconds:5.0f} s of {total_seconds:.0f} s", style="bold")
+    if state is None:
+        return Group(head, Text("waiting for the controller"))
+    return Group(head, services_table(state), changes_table(changes))
+
+
+def services_table(state: State) -> Table:
+    """One row per service."""
+    table = Table(title=None, expand=True)
+    for name in (
+        "service",
+        "tier",
+        "replicas",
+        "requests/s",
+        "in flight",
+        "held",
+        "objective",
+        "met",
+    ):
+        table.add_column(name, no_wrap=True)
+    table.add_column("now", ratio=1)
+    for service in state["services"]:
+        table.add_row(*_service_cells(service))
+    return table
+
+
+def _service_cells(service: State) -> tuple[RenderableType, ...]:
+    objective = next(iter(service["objectives"]), None)
+    decision = service["last_decision"]
+    return (
+        service["name"],
+        service["tier"],
+        _replicas(service["replicas"]),
+        _number(service["demand"]["requests_per_second"], digits=1),
+        _number(service["in_flight_requests"]["value"], digits=0),
+        _number(service["held_requests"]["value"], digits=0),
+        objective["words"] if objective else "none",
+        _percent(objective["attainment_ratio"] if objective else None),
+        decision["reason_words"] if decision else "",
+    )
+
+
+def _replicas(replicas: Sequence[State]) -> Text:
+    """A block per replica that exists, its state by colour and by letter."""
+    text = Text()
+    for replica in replicas:
+        style = STATE_STYLES.get(replica["state"])
+        if style:
+            text.append(f"{replica['state'][0].upper()} ", style=f"bold {style}")
+    return text or Text("none", style="dim")
+
+
+def changes_table(changes: Sequence[State]) -> Table:
+    """The last decisions that changed something, newest first."""
+    table = Table(expand=True, title="decisions", title_justify="left")
+    for name in ("service", "action", "reason", "verdict"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
+    for each in changes[:SHOWN_DECISIONS]:
+        table.add_row(
+            each["service"],
+            each["action_words"],
+            each["reason"],
+            each["verdict"],
+            each["explanation"],
+        )
+    return table
+
+
+def change_lines(changes: Sequence[State], *, said: set[str]) -> Iterator[str]:
+    """A line for each change that was not said yet, oldest first; remembers them in `said`."""
+    for each in reversed(changes):
+        if each["decision_id"] not in said:
+            said.add(each["decision_id"])
+            yield f"{each['service']}: {each['action_words']} ({each['reason_words']})"
+
+
+SUMMARY_COLUMNS = (
+    "service",
+    "tier",
+    "met",
+    "target",
+    "TTFT p50",
+    "p95",
+    "p99",
+    "engine s",
+    "always on",
+)
+
+
+def print_summary(document: Mapping[str, Any], *, console: Console) -> None:
+    """The end of the demo for a person. Any: the JSON document of `summary`."""
+    requests = document["requests"]
+    console.print(
+        f"\n{requests['sent']} requests sent, {requests['ok']} ok, {requests['failed']} failed, "
+        f"{requests['cancelled']} cancelled in {document['duration_seconds']:.0f} s; machine "
+        f"{_percent(document['machine_busy_ratio'])} busy"
+    )
+    console.print(_summary_table(document["services"]))
+    for each in document["decisions"]:
+        console.print(
+            f"  {each['at_seconds']:6.1f} s  {each['service']:<6} {each['direction']:<3} "
+            f"{each['from_replicas']} to {each['to_replicas']}  {each['reason']}: {each['outcome']}",
+            highlight=False,
+        )
+    ledger = document["ledger"]
+    state = "verified" if ledger["verified"] else "NOT INTACT"
+    console.print(f"ledger: {ledger['records']} records, {state}")
+
+
+def _summary_table(services: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table()
+    for name in SUMMARY_COLUMNS:
+        table.add_column(name, justify="left" if name in {"service", "tier"} else "right")
+    for each in services:
+        ttft = each["ttft_seconds"]
+        table.add_row(
+            each["name"],
+            each["tier"],
+            _percent(each["attainment_ratio"]),
+            _percent(each["target_ratio"]),
+            *(_seconds(ttft[name]) for name in ("p50", "p95", "p99")),
+            f"{each['engine_seconds']:.0f}",
+            f"{each['always_on_engine_seconds']:.0f}",
+        )
+    return table
+
+
+def _number(value: float | None, *, digits: int) -> str:
+    return "?" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "?" if value is None else f"{100 * value:.1f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2f} s"
