@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help setup demo test check bench lock generate \
+.PHONY: help setup demo test test-slow check bench lock generate \
 	check-format check-lint check-types check-imports check-generated
 
 help: ## list the targets
@@ -26,9 +26,13 @@ $(SETUP_DONE): requirements.lock pyproject.toml deploy/setup/python_environment.
 demo: setup ## serve real models on this machine under changing load and watch Foresail act
 	@$(BIN)/foresail demo $(ARGS)
 
-test: setup ## run all tests; more options in ARGS, e.g. ARGS='-k gateway'
-	@deploy/setup/system_packages.sh prometheus
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+test: setup ## run the tests; more options in ARGS, e.g. ARGS='-k gateway'
+	@deploy/setup/system_packages.sh prometheus chromium
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow" $(ARGS)
+
+test-slow: setup ## run the tests that take long: the whole demo, the built wheel, kills at every moment
+	@deploy/setup/system_packages.sh prometheus chromium
+	$(BIN)/pytest -m slow --durations=0 $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated files
 

@@ -33,6 +33,17 @@ FORMAT_VERSION = 1
 DOCUMENT = "document"  # archive member with the JSON text; the others are "<signal>.<field>"
 BIN_FIELDS = ("sums", "maxima", "covered_seconds")
 
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+"""All that numpy, zipfile, json and pydantic raise for bytes that are no checkpoint."""
+
 Arrays = Mapping[str, npt.NDArray[np.float64]]
 Members = Mapping[str, npt.NDArray[Any]]  # Any: bytes of the document beside float64 bins
 
@@ -94,13 +105,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """What was saved last. Raises CheckpointError for a missing, cut, foreign or newer file."""
     path = folder / FILE_NAME
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             text = archive[DOCUMENT].tobytes()
             document = _document(text, path=path)
             return _checkpoint(document, arrays=archive)
     except FileNotFoundError as error:
         raise CheckpointError(f"checkpoint: there is none at {path}; start without one") from error
-    except (OSError, EOFError, KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"checkpoint: {path} is cut off or no checkpoint ({_one_line(error)}); move it away to "
             "start without it"

@@ -56,7 +56,7 @@ def decide(
         _intent(each, need=need, state=remembered, control=control, now=now)
         for each, need in zip(assessments, needs, strict=True)
     ]
-    choices = _choices(intents, snapshot=snapshot, catalogue=catalogue)
+    choices = _choices(intents, snapshot=snapshot, catalogue=catalogue, now=now)
     decisions = tuple(_decision(choice, catalogue=catalogue, now=now) for choice in choices)
     return Decided(decisions=decisions, next_state=_with_reasons(remembered, decisions))
 
@@ -74,10 +74,12 @@ def _intent(
     return intent(assessment, need=need, floor=floor, control=control, now=now)
 
 
-def _choices(intents: list[Intent], *, snapshot: Snapshot, catalogue: Catalogue) -> list[Choice]:
+def _choices(
+    intents: list[Intent], *, snapshot: Snapshot, catalogue: Catalogue, now: float
+) -> list[Choice]:
     """Chooses in order of value, so that the memory that is free now goes where it saves most."""
     allocation = allocate(
-        [bid for each in intents for bid in bids(each)],
+        [bid for each in intents for bid in bids(each, now=now)],
         budgets_bytes=pool_budgets(catalogue, snapshot=snapshot, intents=intents),
     )
     free = free_bytes(catalogue, snapshot=snapshot, intents=intents)

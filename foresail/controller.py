@@ -31,9 +31,11 @@ from collector.loop import Observer
 from collector.model.catalogue import Catalogue
 from collector.model.history import History
 from collector.model.ids import ServiceName, VariantName
+from collector.model.reading import known_value
 from collector.model.snapshot import Snapshot
 from collector.ports import HistoryStore
 from foresail.decision_memory import DecisionMemory
+from foresail.engine_problems import EngineProblems
 from foresail.metered_journal import MeteredJournal
 from foresail.news import LastRecorded
 from foresail.pace import Pace
@@ -72,6 +74,7 @@ class Controller:
         self._looking = asyncio.Lock()
         self.latest: tuple[Decision, ...] = ()
         self.ticks = Stopwatch(clock=parts.clock)
+        self.engine_problems = EngineProblems()
         self.recheck = Recheck(fresh_inputs=self._look_again)
         self._recorded = LastRecorded()
         self._pace = Pace(
@@ -81,6 +84,8 @@ class Controller:
         self._events: list[Event] = []
         self._happened = asyncio.Event()
         self._catalogue_in_force: str | None = None
+        self._routes_are_told = False
+        self._catalogue_problem: str | None = None  # as last told
         self._next_checkpoint_monotonic_seconds = 0.0
 
     # What the parts ask back
@@ -92,6 +97,7 @@ class Controller:
     def on_event(self, event: Event) -> None:
         """Takes a fact from the executor; it enters the state at the next tick, which comes at once."""
         self.parts.metrics.record_event(event)
+        self.engine_problems.note(event)
         self.parts.log.info("event", **_event_fields(event))
         self._events.append(event)
         self._happened.set()
@@ -196,11 +202,25 @@ class Controller:
         catalogue = self.parts.catalogue.poll()
         problem = self.parts.catalogue.problem
         self.parts.metrics.record_catalogue(catalogue, is_valid=problem is None)
+        if problem != self._catalogue_problem:
+            self._catalogue_problem = problem
+            self._tell_catalogue_problem(problem, in_force=catalogue)
         if catalogue.digest != self._catalogue_in_force:
             self.parts.log.info("catalogue", digest=catalogue.digest, mode=catalogue.authority.mode)
             self._catalogue_in_force = catalogue.digest
-            await executor.publish_routes()
+            self._routes_are_told = False
+        if not self._routes_are_told:  # the gateway may not be there yet: again at the next tick
+            self._routes_are_told = await executor.publish_routes()
         return catalogue
+
+    def _tell_catalogue_problem(self, problem: str | None, *, in_force: Catalogue) -> None:
+        """Once per problem, and once when it is gone: the old catalogue then is the file again."""
+        if problem is None:
+            self.parts.log.info("catalogue_accepted", digest=in_force.digest)
+        else:
+            self.parts.log.error(
+                "catalogue_refused", error=problem, digest_in_force=in_force.digest
+            )
 
     async def _look_again(self) -> Inputs:
         return self._inputs(await self._look(), catalogue=self.parts.catalogue.current)
@@ -211,7 +231,9 @@ class Controller:
             raise AutoscalerError("the controller looks only while it runs")
         async with self._looking:
             snapshot = await self._observer.observe()
-        self.snapshot = snapshot
+        before, self.snapshot = self.snapshot, snapshot
+        if before is not None and _gateway_restarted(before, snapshot):
+            self._routes_are_told = False  # it obeys what it had on disk, which may be older
         return snapshot
 
     def _inputs(self, snapshot: Snapshot, *, catalogue: Catalogue) -> Inputs:
@@ -280,6 +302,13 @@ class Controller:
             ended_timestamp_seconds=self.parts.clock.timestamp_seconds(),
             step_seconds=self.ticks.step_seconds,
         )
+
+
+def _gateway_restarted(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the gateway counts from another moment than before."""
+    old = known_value(before.gateway_start_timestamp_seconds)
+    new = known_value(after.gateway_start_timestamp_seconds)
+    return new is not None and old != new
 
 
 def _decision_fields(decision: Decision) -> dict[str, object]:

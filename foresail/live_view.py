@@ -39,6 +39,7 @@ class LiveView:
             snapshot=controller.snapshot,
             history=inputs.history if inputs else None,
             decisions=controller.latest,
+            engine_problems=controller.engine_problems.of(parts.catalogue.current),
             running_effects=parts.journal.running,
             ledger=self._ledger.summary,
             ledger_records=self._ledger.records,

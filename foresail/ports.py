@@ -17,7 +17,7 @@ from collector.gateway.routing import RoutingTable
 from collector.model.catalogue import Catalogue
 from collector.model.history import History
 from collector.model.ids import ServiceName
-from collector.model.snapshot import Snapshot
+from collector.model.snapshot import Problem, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,9 @@ class ControllerReport:
     snapshot: Snapshot | None = None  # the last one decided on
     history: History | None = None  # the last one decided on
     decisions: tuple[Decision, ...] = ()  # of the last tick that succeeded, one per service
+    engine_problems: tuple[
+        Problem, ...
+    ] = ()  # why a variant's engines failed last, until one serves
     running_effects: tuple[JournalEntry, ...] = ()  # newest phase of each that has not ended
     ledger: LedgerSummary | None = None
     ledger_records: tuple[LedgerRecord, ...] = ()  # a few, newest first

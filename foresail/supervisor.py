@@ -18,6 +18,8 @@ RESTART_DELAY_SECONDS = 0.5
 MAX_RESTART_DELAY_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A process that ran this long starts its back-off anew."""
+PROVEN_SECONDS = 10.0
+"""A process that ran this long could start; one that never did needs a person, not another start."""
 USAGE_EXIT_CODE = 2
 """The process refuses its configuration: starting it again cannot help."""
 
@@ -71,12 +73,12 @@ class Child:
             await process.wait()
 
     def last_log_line(self) -> str:
-        """What the process said last; for messages."""
+        """What the process said last, without the program's name; for messages."""
         try:
             lines = self.settings.log_path.read_text(errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return lines[-1] if lines else ""
+        return lines[-1].removeprefix("foresail: ") if lines else ""
 
     async def _spawn(self) -> None:
         self.settings.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,23 +93,34 @@ class Child:
             )
 
     async def _keep(self) -> None:
-        delay = RESTART_DELAY_SECONDS
+        delay, is_proven = RESTART_DELAY_SECONDS, False
         while self._process is not None:
             started = self.clock.monotonic_seconds()
             code = await self._process.wait()
-            if code == USAGE_EXIT_CODE:
+            ran_seconds = self.clock.monotonic_seconds() - started
+            is_proven = is_proven or ran_seconds >= PROVEN_SECONDS
+            if _refuses(code, is_proven=is_proven):
                 self.say(f"{self.settings.name} refuses to run: {self.last_log_line()}")
                 self.failed.set()
                 return
-            if self.clock.monotonic_seconds() - started > STEADY_SECONDS:
+            if ran_seconds > STEADY_SECONDS:
                 delay = RESTART_DELAY_SECONDS
             self.say(
-                f"{self.settings.name} ended (exit code {code}); starting it again in {delay:.1f} s; "
+                f"{self.settings.name} ended ({_ending(code)}); starting it again in {delay:.1f} s; "
                 f"log: {self.settings.log_path}"
             )
             await self.clock.sleep(delay)
             delay = min(2 * delay, MAX_RESTART_DELAY_SECONDS)
             await self._spawn()
+
+
+def _refuses(code: int, *, is_proven: bool) -> bool:
+    """Whether another start cannot help. A signal came from outside: that says nothing about it."""
+    return code == USAGE_EXIT_CODE or (code > 0 and not is_proven)
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 @dataclass(slots=True)

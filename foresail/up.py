@@ -9,12 +9,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from collector.clock import Clock, SystemClock
 from collector.errors import ConfigurationError
 from collector.procfs import read_process_stat
-from foresail.settings import Settings
+from foresail.logs import configure_logging
+from foresail.settings import LogLevel, Settings
 from foresail.supervisor import Child, ChildCommand, Supervisor, child_environment, stop_on_signals
 from foresail.wiring import end_engines
 
@@ -35,7 +37,9 @@ def run_up(settings: Settings, *, stop_engines: bool) -> int:
 async def _up(settings: Settings, *, stop_engines: bool, say: Say) -> int:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    supervisor = make_supervisor(settings, stop_engines=stop_engines, clock=SystemClock(), say=say)
+    supervisor = make_supervisor(
+        settings, stop_engines=stop_engines, clock=SystemClock(), say=_complain
+    )
     with _announced(settings.state_dir):
         await supervisor.start()
         say(f"gateway: {settings.gateway.url}/v1   page: {controller_url(settings)}")
@@ -106,6 +110,7 @@ def controller_url(settings: Settings) -> str:
 
 def run_down(settings: Settings) -> int:
     """Ends what `up` runs, then every engine of the state directory; 0 when all are gone."""
+    configure_logging(replace(settings.logging, level=LogLevel.ERROR))
     return asyncio.run(_down(settings, clock=SystemClock()))
 
 
@@ -156,3 +161,7 @@ def _supervisor_pid(state_dir: Path) -> int | None:
 
 def _say(line: str) -> None:
     print(f"foresail: {line}", flush=True)  # noqa: T201  this is what the command is for
+
+
+def _complain(line: str) -> None:
+    print(f"foresail: {line}", file=sys.stderr, flush=True)  # noqa: T201  also this

@@ -6,13 +6,14 @@ In: settings. Out: a gateway process and a controller process, each run to its e
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from autoscaler.actuators.dry_run import DryRunRunner
 from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.actuators.process import ProcessRunner
 from autoscaler.errors import StartFailed
@@ -20,9 +21,9 @@ from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.fence import ControllerFence
 from autoscaler.ledger import Ledger
 from autoscaler.metrics import ControllerMetrics
-from autoscaler.ports import Journal
+from autoscaler.ports import EngineRunner, Journal
 from collector.catalogue_file import CatalogueWatch
-from collector.clock import SystemClock
+from collector.clock import Clock, SystemClock
 from collector.contract.loader import load_contracts
 from collector.exporter import ObservationCollector
 from collector.gateway.admin import ADMIN_SOCKET
@@ -31,7 +32,7 @@ from collector.gateway.process import run_gateway
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
 from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer, ObserverPorts, gateway_target
-from collector.model.catalogue import CapacityPrior, Variant
+from collector.model.catalogue import CapacityPrior, Mode, Variant
 from collector.model.ids import ReplicaId, ServiceName
 from collector.model.reading import fresh_value
 from collector.sources.exposition_http import HttpExpositionReader
@@ -45,6 +46,8 @@ from foresail.logs import configure_logging
 from foresail.metered_journal import MeteredJournal
 from foresail.settings import Settings
 from foresail.supervisor import stop_on_signals
+
+UPKEEP_INTERVAL_SECONDS = 60.0
 
 JournalWrapper = Callable[[Journal], Journal]
 """Something between the executor and the ledger; the fault tests put a killer there."""
@@ -79,9 +82,31 @@ class _Assembled:
     controller: Controller
     executor: Executor
     observer: Observer
+    permission: "_Permission"
 
     async def run(self, *, stop: asyncio.Event) -> None:
         await self.controller.run(executor=self.executor, observer=self.observer, stop=stop)
+
+    async def close(
+        self, *, stop_engines: bool, longest_drain_seconds: float = float("inf")
+    ) -> None:
+        """Ends all tasks, and the engines when a person asked for it, in a dry run too."""
+        self.permission.a_person_ends_engines = stop_engines
+        await self.executor.close(
+            stop_engines=stop_engines, longest_drain_seconds=longest_drain_seconds
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Permission:
+    """Whether the actuator may touch the world, whoever calls it: the last line behind governance."""
+
+    catalogue: CatalogueWatch
+    a_person_ends_engines: bool = False
+
+    def is_active(self) -> bool:
+        mode = self.catalogue.current.authority.mode
+        return mode is Mode.ACTIVE or self.a_person_ends_engines
 
 
 async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWrapper) -> None:
@@ -91,7 +116,7 @@ async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWr
         try:
             await all_parts.run(stop=stop)
         finally:
-            await all_parts.executor.close(stop_engines=stop_engines)
+            await all_parts.close(stop_engines=stop_engines)
 
 
 @contextlib.asynccontextmanager
@@ -117,15 +142,32 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
             )
         )
         router = _router(controller, epoch=fence.epoch)
-        executor, memory = _executor(controller, router=router, fence=fence)
+        permission = _Permission(catalogue=controller.parts.catalogue)
+        runner = ProcessRunner(state_dir=settings.state_dir, base_environment=os.environ)
+        executor, memory = _executor(
+            controller,
+            router=router,
+            fence=fence,
+            runner=DryRunRunner(runner, is_active=permission.is_active, log=log),
+        )
         reader = await stack.enter_async_context(HttpExpositionReader(clock=clock))
         observer = _observer(controller, reader=reader, memory=memory, executor=executor)
         stack.push_async_callback(observer.close)
         watch = LedgerWatch(settings.ledger_path, clock=clock, metrics=metrics)
         view = LiveView(controller, ledger=watch, routes=router)
         await stack.enter_async_context(_served(view, observer=observer, controller=controller))
-        await stack.enter_async_context(_running(watch))
-        yield _Assembled(controller=controller, executor=executor, observer=observer)
+        await stack.enter_async_context(_running(watch.run(), name="ledger-watch"))
+        await stack.enter_async_context(_running(_upkeep(runner, clock=clock), name="upkeep"))
+        yield _Assembled(
+            controller=controller, executor=executor, observer=observer, permission=permission
+        )
+
+
+async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:
+    """Keeps engines' logs at a bounded size, until cancelled."""
+    while True:
+        await clock.sleep(UPKEEP_INTERVAL_SECONDS)
+        await asyncio.to_thread(runner.shorten_logs)
 
 
 def _history(settings: Settings) -> MemoryHistoryStore:
@@ -140,7 +182,11 @@ def _router(controller: Controller, *, epoch: int) -> GatewayRouter:
 
 
 def _executor(
-    controller: Controller, *, router: GatewayRouter, fence: ControllerFence
+    controller: Controller,
+    *,
+    router: GatewayRouter,
+    fence: ControllerFence,
+    runner: EngineRunner,
 ) -> tuple[Executor, ProcessMemoryProbe]:
     """The executor, and the probe of its processes' memory, which need one another."""
     parts = controller.parts
@@ -151,7 +197,7 @@ def _executor(
     )
     ports = ExecutorPorts(
         journal=parts.journal,
-        runner=ProcessRunner(state_dir=parts.settings.state_dir, base_environment=os.environ),
+        runner=runner,
         router=router,
         fence=fence,
         clock=parts.clock,
@@ -203,8 +249,9 @@ async def _served(
 
 
 @contextlib.asynccontextmanager
-async def _running(watch: LedgerWatch) -> AsyncIterator[None]:
-    task = asyncio.create_task(watch.run(), name="ledger-watch")
+async def _running(work: Coroutine[None, None, None], *, name: str) -> AsyncIterator[None]:
+    """The work runs inside the `async with`."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
@@ -253,7 +300,8 @@ async def end_engines(settings: Settings) -> int:
     For a box whose controller is gone; drains nothing. Raises NotLeader while one is there.
     """
     async with _assembled(settings, journal=lambda it: it) as all_parts:
+        all_parts.permission.a_person_ends_engines = True
         await all_parts.executor.recover()
         count = len(all_parts.executor.registry.processes())
-        await all_parts.executor.close(stop_engines=True, longest_drain_seconds=0.0)
+        await all_parts.close(stop_engines=True, longest_drain_seconds=0.0)
     return count

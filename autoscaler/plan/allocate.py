@@ -13,7 +13,10 @@ from collector.model.ids import PoolName, ServiceName, VariantName
 
 INCUMBENT_BONUS_RATIO = 1.25
 """A replica that already runs is worth this much more than the same one not yet started: moving it
-costs two changes. Twice the bonus is what a newcomer must offer before two services swap places."""
+costs two changes."""
+YOUNG_BONUS_RATIO = 2.5
+"""One that starts, or has not yet served for as long as a start takes, is worth more than the most
+urgent equal (twice its value): two services that swap places spend at least half the time serving."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Bid:
     memory_bytes: int
     value_per_hour: float
     is_incumbent: bool
+    is_young: bool  # of incumbents: starts, or has served for less than a start takes
     is_required: bool  # declared minimum, or may not be taken away now
 
 
@@ -59,8 +63,7 @@ def allocate(bids: Iterable[Bid], *, budgets_bytes: Mapping[PoolName, int]) -> A
 
 
 def _rank(bid: Bid) -> tuple[bool, bool, float, int, str, str]:
-    density = bid.value_per_hour / bid.memory_bytes
-    worth = density * INCUMBENT_BONUS_RATIO if bid.is_incumbent else density
+    worth = _bonus_ratio(bid) * bid.value_per_hour / bid.memory_bytes
     first = bid.is_required
     return (
         not first,
@@ -70,3 +73,9 @@ def _rank(bid: Bid) -> tuple[bool, bool, float, int, str, str]:
         bid.service,
         bid.variant,
     )
+
+
+def _bonus_ratio(bid: Bid) -> float:
+    if not bid.is_incumbent:
+        return 1.0
+    return YOUNG_BONUS_RATIO if bid.is_young else INCUMBENT_BONUS_RATIO

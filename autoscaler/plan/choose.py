@@ -72,7 +72,7 @@ def intent(
     )
 
 
-def bids(wanted: Intent) -> tuple[Bid, ...]:
+def bids(wanted: Intent, *, now: float) -> tuple[Bid, ...]:
     """One bid per placed replica, in growth order."""
     placed: list[Bid] = []
     already = _unmanaged_count(wanted.assessment)
@@ -90,10 +90,17 @@ def bids(wanted: Intent) -> tuple[Bid, ...]:
                     memory_bytes=_bid_bytes(fleet, position=position),
                     value_per_hour=sum(wanted.values_per_hour[index : index + 1]),
                     is_incumbent=incumbent,
+                    is_young=incumbent and _is_young(fleet, position=position, now=now),
                     is_required=required or (wanted.floor.is_blind and incumbent),
                 )
             )
     return tuple(placed)
+
+
+def _is_young(fleet: Fleet, *, position: int, now: float) -> bool:
+    """A replica that serves since a time ahead of `now` counts as old: the clock was set back."""
+    served = fleet.supply[position].replica.serving_timestamp_seconds
+    return served is None or 0.0 <= now - served < fleet.lead_time_seconds
 
 
 def _bid_bytes(fleet: Fleet, *, position: int) -> int:

@@ -9,6 +9,8 @@ from autoscaler.model.demand import Rates
 from collector.model.catalogue import Control
 
 MINUTES_PER_HOUR = 60.0
+LEAD_TIMES_BEFORE_END = 2.0
+"""Before the end of a hold a start is urgent: one for the start, one for the other's drain."""
 MAX_REPLICAS = 1e9
 """More than any machine has: keeps a nonsensical reading a number."""
 
@@ -83,8 +85,8 @@ def replica_values_per_hour(
 ) -> tuple[float, ...]:
     """Money per hour that the 1st … `count`-th replica saves in violations. Shape (count,), falling.
 
-    A held request makes the first replica worth a full violation whatever the forecast says, more
-    the nearer the hold is to its end, so that nobody starves behind an equal.
+    A held request makes the first replica worth a full violation whatever the forecast says, and
+    twice that near the end of the hold, so that nobody starves behind an equal.
     """
     price = assessment.violation_price_per_minute * MINUTES_PER_HOUR
     capacity = assessment.capacity
@@ -101,9 +103,14 @@ def replica_values_per_hour(
 
 
 def urgency(assessment: Assessment) -> float:
-    """1 for a request just held, 2 for one at the end of its hold."""
-    waited = assessment.oldest_held_seconds / max(assessment.service.hold_timeout_seconds, 1e-9)
-    return 1.0 + min(waited, 1.0)
+    """1 for a held request that can wait, 2 once a start any later would come after its hold.
+
+    Waiting that long lets the one that has the memory use it: equals then take turns at the pace of
+    the hold and not at that of the tick.
+    """
+    left = assessment.service.hold_timeout_seconds - assessment.oldest_held_seconds
+    lead = max((fleet.lead_time_seconds for fleet in assessment.fleets), default=0.0)
+    return 2.0 if left <= LEAD_TIMES_BEFORE_END * lead else 1.0
 
 
 def _without_capacity(assessment: Assessment) -> int:

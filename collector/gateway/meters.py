@@ -20,6 +20,11 @@ class Meter(Protocol):
     first_content_monotonic_seconds: float | None  # None: none seen, or not a stream
     gaps_seconds: "array[float]"  # between chunks with content
 
+    @property
+    def is_announced_whole(self) -> bool:
+        """Whether the engine has said that nothing more comes, and that all went well."""
+        ...
+
     def pass_on(self, chunk: bytes, *, now_monotonic_seconds: float) -> bytes:
         """What the client is to get of `chunk` now."""
         ...
@@ -46,6 +51,12 @@ class StreamMeter:
         self._splitter = EventSplitter()
         self._failure: FinishReason | None = None
         self._has_ended = False
+        self._is_done = False
+
+    @property
+    def is_announced_whole(self) -> bool:
+        """After `[DONE]`; many clients hang up on it, before the connection has ended in order."""
+        return self._is_done and self._failure is None
 
     def pass_on(self, chunk: bytes, *, now_monotonic_seconds: float) -> bytes:
         """All events that are complete now, but for the usage that the client did not ask for."""
@@ -74,6 +85,7 @@ class StreamMeter:
         return not (self._strips_usage and chunk.is_usage_only)
 
     def _note_end(self, chunk: Chunk) -> None:
+        self._is_done = self._is_done or chunk.is_end
         self._has_ended = self._has_ended or chunk.is_end or chunk.is_finish
         if chunk.is_error:
             self._failure = FinishReason.ERROR_EVENT
@@ -98,6 +110,11 @@ class AnswerMeter:
         self._kept = bytearray()
         self._is_whole = True
         self._failure: FinishReason | None = None
+
+    @property
+    def is_announced_whole(self) -> bool:
+        """Never: only its end says that it is whole."""
+        return False
 
     def pass_on(self, chunk: bytes, *, now_monotonic_seconds: float) -> bytes:
         """The chunk itself."""

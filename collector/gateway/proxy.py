@@ -29,6 +29,7 @@ MAX_SENDS = 2
 """A request that was sent is sent once more at most: it may be what kills the engines."""
 
 _MAX_RETRY_AFTER_SECONDS = 30
+_SMALL_PIECE_BYTES = 1 << 14  # well under asyncio's 64 KiB, above which a write waits
 
 
 class ClientGone(Exception):
@@ -143,11 +144,12 @@ class Proxy:
         try:
             while piece:
                 await self._write(exchange, client, self._measured(exchange, meter, piece))
+                if meter.is_announced_whole:  # the client has it all and may hang up from here on
+                    self._count_answer(exchange, meter, status=answer.status)
                 piece = await read_piece(answer)
         except Lost as lost:
-            return (
-                FinishReason.TRUNCATED if lost.reason is FinishReason.DISCONNECTED else lost.reason
-            )
+            if not meter.is_announced_whole:
+                return _broken_off(lost)
         rest = meter.end()
         failure = meter.failure() if answer.ok else None
         if failure is not FinishReason.TRUNCATED:
@@ -165,6 +167,9 @@ class Proxy:
         return passed
 
     def _count_answer(self, exchange: Exchange, meter: Meter, *, status: int) -> None:
+        """Counts it once, however often it is told."""
+        if exchange.ticket.reason is not None:
+            return
         reason = _answer_reason(status)
         if reason is FinishReason.ANSWERED:
             now = self._clock.monotonic_seconds()
@@ -199,7 +204,9 @@ class Proxy:
         try:
             if not client.prepared:
                 await client.prepare(exchange.client)
-            if data:
+            if _fits(exchange.client.transport, data):
+                await client.write(data)  # cannot wait, so it needs no timer
+            elif data:
                 async with asyncio.timeout(self._write_timeout_seconds):
                     await client.write(data)
         except (ConnectionError, TimeoutError) as error:
@@ -220,6 +227,18 @@ class Proxy:
         oldest = ticket.book.oldest_held_seconds(self._clock.monotonic_seconds())
         left = (route.hold_timeout_seconds if route else 0.0) - oldest
         return min(_MAX_RETRY_AFTER_SECONDS, max(1, math.ceil(left)))
+
+
+def _fits(transport: asyncio.Transport | None, data: bytes) -> bool:
+    """Whether writing `data` leaves the connection's buffer too empty to wait for the client."""
+    if not data or transport is None or len(data) > _SMALL_PIECE_BYTES:
+        return False
+    return transport.get_write_buffer_size() == 0
+
+
+def _broken_off(lost: Lost) -> FinishReason:
+    """Why an answer that had begun did not end."""
+    return FinishReason.TRUNCATED if lost.reason is FinishReason.DISCONNECTED else lost.reason
 
 
 async def _first_piece(answer: aiohttp.ClientResponse) -> bytes:

@@ -1,5 +1,6 @@
 """Requests to replicas: connections, time limits, and what each failure means for a retry."""
 
+import functools
 import io
 from types import TracebackType
 
@@ -61,17 +62,23 @@ class Upstreams:
         """The head of the answer; the body is read with `read_piece`. Raises Unreachable, Lost."""
         session = self._reusing if replica.keep_alive else self._single_use
         data = io.BytesIO(body) if len(body) > _LARGE_BODY_BYTES else body
-        url = URL(replica.base_url + path, encoded=True)
         try:
+            url = _url(replica.base_url, path)
             return await session.post(url, data=data, headers=headers, allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, ValueError) as error:
             raise Unreachable from error
         except TimeoutError as error:
             raise Lost(FinishReason.UPSTREAM_TIMEOUT) from error
         except aiohttp.ClientError as error:
             raise Lost(FinishReason.DISCONNECTED) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _url(base_url: str, path: str) -> URL:
+    """The parsed URL; the same few again and again."""
+    return URL(base_url + path, encoded=True)
 
 
 async def read_piece(answer: aiohttp.ClientResponse) -> bytes:

@@ -30,8 +30,8 @@ class TrafficView:
     + held + in flight."""
 
     arrived_requests_total: Number  # well-formed requests for this service, shed ones included
-    completed_requests_total: Number
-    failed_requests_total: Number  # answered with an error, or cut after the first byte
+    completed_requests_total: Number  # answered, a 4xx of the engine included: the client's mistake
+    failed_requests_total: Number  # answered 429 or 5xx by the engine, or cut after the first byte
     aborted_requests_total: Number  # the client went away
     shed_requests_total: Number  # turned away: queue full, hold deadline, nothing can serve
     admitted_prompt_tokens_total: Number  # estimated at receipt, corrected at completion

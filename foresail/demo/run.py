@@ -10,6 +10,7 @@ import contextlib
 import json
 import shutil
 import socket
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -64,6 +65,8 @@ READY_TIMEOUT_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 2.5
 """After the last answer: two decisions, so that the last snapshot has seen it."""
 INTERRUPTED_EXIT_CODE: Final = 130
+PLAIN_WIDTH: Final = 110
+"""Columns of the summary when it goes to a file."""
 LOAD_PER_CORE: Final = 0.5
 """The default plan is for two cores; a smaller machine gets less of it."""
 
@@ -82,7 +85,8 @@ class DemoOptions:
 
 def run_demo(options: DemoOptions) -> int:
     """0 after a whole run with an intact ledger, 1 with a broken one, 130 when interrupted."""
-    return asyncio.run(Demo(options, console=Console(), clock=SystemClock()).run())
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    return asyncio.run(Demo(options, console=console, clock=SystemClock()).run())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,12 +30,11 @@ class Watcher:
         self._clock = clock
 
     async def is_ready(self) -> bool:
-        """Whether the gateway answers and the controller decides."""
+        """Whether the gateway knows its models and the controller decides."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
-            for url in (f"{self._gateway}/healthz", f"{self._controller}/readyz"):
-                if await _read(session, url) is None:
-                    return False
-        return True
+            models = await _read(session, f"{self._gateway}/v1/models")
+            decides = await _read(session, f"{self._controller}/readyz")
+        return bool(models and models["data"]) and decides is not None
 
     async def watch(self, *, total_seconds: float, headless: bool) -> None:
         """Shows what happens until it is cancelled."""

@@ -286,7 +286,7 @@ class GatewayBody(Body):
 
 
 class ProblemBody(Body):
-    """Something that could not be used."""
+    """Something that failed or could not be used, and why, in one line."""
 
     source: str
     message: str

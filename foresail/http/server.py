@@ -29,7 +29,7 @@ async def serving(app: FastAPI, *, host: str, port: int) -> AsyncIterator[None]:
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
         async with asyncio.timeout(START_TIMEOUT_SECONDS):
-            while not server.started and not task.done():
+            while not (server.started or task.done()):  # noqa: ASYNC110  uvicorn has no event
                 await asyncio.sleep(0.01)
         yield
     finally:

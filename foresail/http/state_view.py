@@ -65,7 +65,7 @@ def state_body(report: ControllerReport) -> StateBody:
             service_body(each, report=report) for each in (catalogue.services if catalogue else ())
         ],
         running_effects=[_effect_body(each) for each in report.running_effects],
-        problems=_problem_bodies(report.snapshot),
+        problems=_problem_bodies(report),
     )
 
 
@@ -203,6 +203,6 @@ def _effect_body(entry: JournalEntry) -> EffectBody:
     )
 
 
-def _problem_bodies(snapshot: Snapshot | None) -> list[ProblemBody]:
-    problems = snapshot.problems if snapshot else ()
+def _problem_bodies(report: ControllerReport) -> list[ProblemBody]:
+    problems = (*report.engine_problems, *(report.snapshot.problems if report.snapshot else ()))
     return [ProblemBody(source=each.source, message=each.message) for each in problems]

@@ -41,7 +41,8 @@ def tail(desk: Desk) -> str:
     return desk.log("controller")[-1500:]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_no_kill_loses_a_request_or_an_engine(tmp_path: Path, moment: str) -> None:
     with desk(tmp_path, asking_for(1)) as it:

@@ -20,6 +20,7 @@ import aiohttp
 import yaml
 
 from support.engines import free_port, tiny_model_path
+from support.gateways import Samples, matching, parse_samples
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 40.0
@@ -81,6 +82,7 @@ def service(
                 "min_replicas": min_replicas,
                 "max_replicas": max_replicas,
                 "cost_per_hour": 0.1,
+                "keep_alive": False,
                 "capacity": {
                     "prompt_seconds_per_token": 0.0005,
                     "output_seconds_per_token": 0.005,
@@ -157,9 +159,42 @@ class Desk:
         self.processes.append(process)
         return process
 
+    def run(self, *words: str, seconds: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """`foresail WORDS` from its start to its end, with what it said on stdout and stderr."""
+        command = [sys.executable, "-m", "foresail", *words, "--settings", str(self.settings_path)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, cwd=self.folder
+        )
+
     def log(self, name: str) -> str:
-        """What a process wrote so far."""
-        return (self.folder / f"{name}.log").read_text()
+        """What a process wrote so far; of those that `up` runs, too."""
+        paths = (self.folder / f"{name}.log", self.state_dir / "logs" / f"{name}.log")
+        return "".join(path.read_text() for path in paths if path.exists())
+
+    def events(self, name: str, event: str) -> list[dict[str, Any]]:
+        """The JSON lines of a log that tell of this event."""
+        lines = [line for line in self.log(name).splitlines() if line.startswith("{")]
+        return [found for line in lines if (found := json.loads(line)).get("event") == event]
+
+    def process_ids(self, name: str) -> set[int]:
+        """Living processes `foresail NAME` of this desk, whoever started them."""
+        words = [b"foresail", name.encode(), b"--settings", str(self.settings_path).encode()]
+        found: set[int] = set()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    given = (entry / "cmdline").read_bytes().split(b"\0")
+                    if given[2:6] == words:
+                        found.add(int(entry.name))
+        return found
+
+    async def gateway_samples(self) -> Samples:
+        """The gateway's metrics page; empty while it does not answer."""
+        return parse_samples(await read_text(f"{self.gateway_url}/metrics") or "")
+
+    async def gateway_value(self, name: str, **labels: str) -> float:
+        """The sum of all samples of `name` with at least these labels; 0 without any."""
+        return sum(matching(await self.gateway_samples(), name, **labels))
 
     def engine_pids(self) -> dict[str, int]:
         """{replica id: pid} of every living engine process of this state directory."""
@@ -212,7 +247,8 @@ class Desk:
             if process.poll() is None:
                 process.kill()
                 process.wait(10)
-        for pid in self.engine_pids().values():
+        orphans = {pid for name in ("controller", "gateway") for pid in self.process_ids(name)}
+        for pid in (*orphans, *self.engine_pids().values()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -240,13 +276,22 @@ def desk(folder: Path, content: Mapping[str, Any] | str) -> Iterator[Desk]:
 
 async def read_json(url: str) -> dict[str, Any] | None:
     """The JSON object there; None when nobody answers with one."""
+    text = await read_text(url)
+    try:
+        body: dict[str, Any] | None = None if text is None else json.loads(text)
+    except ValueError:
+        return None
+    return body
+
+
+async def read_text(url: str) -> str | None:
+    """What is there; None when nobody answers with 200 within three seconds."""
     timeout = aiohttp.ClientTimeout(total=3)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-            body: dict[str, Any] | None = await answer.json() if answer.status == 200 else None
-    except (aiohttp.ClientError, TimeoutError, ValueError):
+            return await answer.text() if answer.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError):
         return None
-    return body
 
 
 async def wait_until(

@@ -110,9 +110,9 @@ class _Loop:
         self._before = plant.snapshot()
 
     def is_woken(self) -> bool:
-        """A held request wakes the loop at once, while nothing serves or comes for it."""
-        services = self._plant.services.items()
-        return any(each.held and not self._plant.supply(name) for name, each in services)
+        """A request that begins to be held wakes the loop at once, as the gateway does."""
+        now = self._plant.elapsed_seconds
+        return any(each.held and each.held[-1] == now for each in self._plant.services.values())
 
     def tick(self) -> None:
         plant, catalogue = self._plant, self._plant.catalogue

@@ -406,27 +406,30 @@ def test_a_service_that_cannot_start_takes_no_memory_from_others() -> None:
     assert (chat.action, vip.reason) == (Hold(), Reason.START_FAILING)
 
 
-def test_an_equal_does_not_yield_to_a_request_just_held() -> None:
-    catalogue = make_catalogue(make_service(), make_service("other"), pool_bytes=GIB)
-    chat, other = decided(
-        catalogue=catalogue,
-        views=(make_view(CHAT), make_view("other", held=1.0)),
-        replicas=make_replica_views(1),
-        demand={CHAT: steady(0.3)},
-    ).decisions
-    assert (chat.reason, other.reason) == (Reason.STEADY, Reason.MEMORY_FULL)
+QUICK = {name: {"small": VariantState(lead_time_seconds=(10.0,))} for name in (CHAT, "other")}
 
 
-def test_an_equal_yields_before_the_hold_of_another_ends() -> None:
-    catalogue = make_catalogue(make_service(), make_service("other"), pool_bytes=GIB)
-    late = make_view("other", held=1.0, oldest_held_seconds=40.0)  # of 60
-    chat, _ = decided(
-        catalogue=catalogue,
-        views=(make_view(CHAT), late),
-        replicas=make_replica_views(1),
+@pytest.mark.parametrize(
+    ("waited_seconds", "served_seconds", "reason"),
+    [
+        pytest.param(1.0, 3600.0, Reason.STEADY, id="not-to-a-request-just-held"),
+        pytest.param(41.0, 3600.0, Reason.YIELD_MEMORY, id="in-time-for-the-end-of-its-hold"),
+        pytest.param(41.0, 9.0, Reason.STEADY, id="not-before-it-has-served-for-a-while"),
+        pytest.param(41.0, -60.0, Reason.YIELD_MEMORY, id="whatever-a-clock-set-back-says"),
+    ],
+)
+def test_an_equal_yields_in_turn(
+    waited_seconds: float, served_seconds: float, reason: Reason
+) -> None:
+    other = make_view("other", held=1.0, oldest_held_seconds=waited_seconds)  # of 60
+    decision = one(
+        catalogue=make_catalogue(make_service(), make_service("other"), pool_bytes=GIB),
+        views=(make_view(CHAT), other),
+        replicas=make_replica_views(1, served_at=NOW - served_seconds),
         demand={CHAT: steady(0.3)},
-    ).decisions
-    assert chat.reason is Reason.YIELD_MEMORY
+        variants=QUICK,
+    )
+    assert decision.reason is reason
 
 
 def test_a_pool_smaller_than_what_runs_gives_up_the_least_worth() -> None:

@@ -16,6 +16,7 @@ def bid(service: str, *, index: int = 0, **fields: Any) -> Bid:
         "memory_bytes": 10,
         "value_per_hour": 1.0,
         "is_incumbent": False,
+        "is_young": False,
         "is_required": False,
         **fields,
     }
@@ -60,6 +61,18 @@ def granted(*bids: Bid, budget: int) -> dict[str, int]:
             10,
             {"b": 1},
             id="incumbent-yields-to-clearly-more",
+        ),
+        pytest.param(
+            (bid("a", is_incumbent=True, is_young=True), bid("b", value_per_hour=2.0)),
+            10,
+            {"a": 1},
+            id="young-one-keeps-against-the-most-urgent-equal",
+        ),
+        pytest.param(
+            (bid("a", is_incumbent=True, is_young=True), bid("b", value_per_hour=2.6)),
+            10,
+            {"b": 1},
+            id="young-one-yields-to-far-more",
         ),
         pytest.param((bid("b"), bid("a")), 10, {"a": 1}, id="equal-by-name"),
         pytest.param(

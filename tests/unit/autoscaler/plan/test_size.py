@@ -133,11 +133,25 @@ def test_a_replica_is_worth_the_violations_it_avoids() -> None:
     assert values({"demand": 1.6}, count=3) == pytest.approx((30.0, 30.0, 0.0))
 
 
-def test_a_held_request_is_worth_more_the_nearer_its_end() -> None:
-    held = {"demand": 0.0, "held_requests": 1.0, "oldest_held_seconds": 30.0}  # of 60
-    assert values(held, count=1) == pytest.approx((90.0,))
-    late = {**held, "oldest_held_seconds": 500.0}
-    assert values(late, count=1) == pytest.approx((120.0,))
+@pytest.mark.parametrize(
+    ("waited_seconds", "value"),
+    [
+        pytest.param(0.0, 60.0, id="just-held"),
+        pytest.param(39.0, 60.0, id="a-start-would-still-come-in-time"),
+        pytest.param(40.0, 120.0, id="two-lead-times-before-the-end"),
+        pytest.param(500.0, 120.0, id="past-its-end"),
+    ],
+)
+def test_a_held_request_is_worth_twice_when_a_start_is_due(
+    waited_seconds: float, value: float
+) -> None:
+    fields = {
+        "demand": 0.0,
+        "fleets": (make_fleet(lead_time_seconds=10.0),),  # of a hold of 60
+        "held_requests": 1.0,
+        "oldest_held_seconds": waited_seconds,
+    }
+    assert values(fields, count=1) == pytest.approx((value,))
 
 
 def test_replicas_of_unknown_worth_count_in_full() -> None:
@@ -146,4 +160,4 @@ def test_replicas_of_unknown_worth_count_in_full() -> None:
 
 def test_a_held_request_does_not_make_the_other_replicas_worthless() -> None:
     fields = {"serving": 2, "held_requests": 1.0, "oldest_held_seconds": 30.0}
-    assert values(fields, count=2) == pytest.approx((90.0, 60.0))
+    assert values(fields, count=2) == pytest.approx((120.0, 60.0))

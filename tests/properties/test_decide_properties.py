@@ -1,0 +1,374 @@
+"""What holds for every world `decide` can be shown."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from support.builders import (
+    BINS,
+    GIB,
+    NOW,
+    UNREAD,
+    Bins,
+    fresh,
+    make_authority,
+    make_catalogue,
+    make_history,
+    make_replica_view,
+    make_replica_views,
+    make_service,
+    make_service_state,
+    make_snapshot,
+    make_variant,
+    make_view,
+    requests_per_bin,
+    stale,
+    steady,
+)
+
+from autoscaler.checkpoint import decisions_json, state_json
+from autoscaler.decide import Decided, decide
+from autoscaler.govern.authority import govern
+from autoscaler.model.action import Direction, Scale
+from autoscaler.model.decision import Verdict
+from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import (
+    ControllerState,
+    PastForecast,
+    Recommendation,
+    ServiceState,
+    VariantState,
+)
+from collector.model.catalogue import AuthorityLevel, Mode
+from collector.model.reading import Fresh, Number
+from collector.model.replica import HOLDING_STATES, ReplicaState
+from collector.model.snapshot import ReplicaView, ServiceView
+
+NAMES = ("alpha", "beta", "gamma")
+VARIANTS = ("small", "large")
+
+amounts = st.one_of(
+    st.sampled_from([0.0, -0.0, 5e-324, 1.0, 3.0, 1e9, 1e308]), st.floats(0.0, 500.0)
+)
+ratios = st.floats(0.0, 5.0)
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> Number:
+    value = draw(amounts)
+    at = NOW - draw(st.sampled_from([0.0, 5.0, 300.0, -300.0]))
+    return draw(st.sampled_from([fresh(value, at=at), stale(value, at=at), UNREAD]))
+
+
+@st.composite
+def views(draw: st.DrawFn, name: str) -> ServiceView:
+    """A sound view as often as one of arbitrary readings."""
+    if draw(st.booleans()):
+        return make_view(name, held=draw(st.integers(0, 50)), in_flight=draw(st.integers(0, 50)))
+    traffic = make_view(name).traffic
+    numbers = {each.name: draw(readings()) for each in fields(traffic)}
+    return replace(make_view(name), traffic=type(traffic)(**numbers))
+
+
+@st.composite
+def replicas(draw: st.DrawFn) -> list[ReplicaView]:
+    found = []
+    for number in range(draw(st.integers(0, 12))):
+        found.append(
+            make_replica_view(
+                f"r{number}",
+                service=draw(st.sampled_from([*NAMES, "undeclared"])),
+                variant=draw(st.sampled_from([*VARIANTS, "undeclared"])),
+                state=draw(st.sampled_from(list(ReplicaState))),
+                served_at=NOW - draw(st.sampled_from([1.0, 1000.0, -1000.0])),
+                memory_bytes=draw(readings() | st.just(fresh(float(GIB)))),
+                in_flight_requests=draw(readings()),
+                running_requests=draw(readings()),
+                waiting_requests=draw(readings()),
+                prompt_tokens_total=draw(readings()),
+                output_tokens_total=draw(readings()),
+            )
+        )
+    return found
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> dict[str, Bins]:
+    """Demand per service: none known, steady, or anything in the last bins."""
+    kinds = st.one_of(
+        st.just({}),
+        st.builds(steady, st.floats(0.0, 20.0), good_ratio=st.floats(0.0, 1.0)),
+        st.builds(requests_per_bin, st.lists(amounts, min_size=1, max_size=8)),
+    )
+    return {name: draw(kinds) for name in (*NAMES[:2], "undeclared")}
+
+
+@st.composite
+def service_states(draw: st.DrawFn) -> ServiceState:
+    ages = draw(st.sampled_from([(), tuple(range(300, 0, -15)), (290,), (9000, -500)]))
+    needed = draw(st.integers(0, 3))
+    return make_service_state(
+        recommendations=tuple(
+            Recommendation(timestamp_seconds=NOW - age, replicas=needed) for age in ages
+        ),
+        pending_forecasts=tuple(
+            PastForecast(
+                made_timestamp_seconds=NOW - age,
+                due_timestamp_seconds=NOW - age + 60,
+                tokens_per_second=draw(amounts),
+            )
+            for age in (60.0, 600.0, -60.0)
+        ),
+        forecast_ratios=tuple(draw(st.lists(ratios, max_size=25))),
+        last_demand_timestamp_seconds=draw(st.sampled_from([None, NOW, NOW - 5000, NOW + 5000])),
+        output_tokens_per_request=draw(st.sampled_from([None, 0.0, 90.0, 1e9])),
+        prompt_tokens_per_request=draw(st.sampled_from([None, 0.0, 100.0, 1e9])),
+    )
+
+
+@st.composite
+def variant_states(draw: st.DrawFn) -> VariantState:
+    return VariantState(
+        saturated_work_ratios=tuple(draw(st.lists(ratios, max_size=6))),
+        unsaturated_work_ratios=tuple(draw(st.lists(ratios, max_size=6))),
+        lead_time_seconds=tuple(draw(st.lists(st.floats(0.0, 600.0), max_size=3))),
+        footprint_bytes=tuple(draw(st.lists(st.integers(1, 4 * GIB), max_size=3))),
+        consecutive_start_failures=draw(st.integers(0, 60)),
+        last_start_failure_timestamp_seconds=draw(st.sampled_from([None, NOW - 5, NOW + 5])),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Inputs:
+    services = []
+    for name in NAMES:
+        lowest = draw(st.integers(0, 2))
+        services.append(
+            make_service(
+                name,
+                variants=tuple(
+                    make_variant(
+                        variant,
+                        min_replicas=lowest,
+                        max_replicas=lowest + draw(st.integers(0, 4)),
+                        memory_bytes=draw(st.sampled_from([GIB // 2, GIB, 3 * GIB])),
+                        cost_per_hour=draw(st.sampled_from([0.0, 1.0, 7.0])),
+                        capacity_prior=draw(st.sampled_from([None, make_variant().capacity_prior])),
+                    )
+                    for variant in VARIANTS[: draw(st.integers(1, 2))]
+                ),
+            )
+        )
+    return Inputs(
+        snapshot=make_snapshot(
+            services=[draw(views(name)) for name in NAMES if draw(st.integers(0, 3))],
+            replicas=draw(replicas()),
+            available_bytes=draw(readings() | st.just(fresh(8.0 * GIB))),
+        ),
+        history=make_history(draw(histories())),
+        catalogue=make_catalogue(*services, pool_bytes=draw(st.integers(1, 20)) * GIB),
+        state=ControllerState(
+            services={name: draw(service_states()) for name in (*NAMES[:2], "undeclared")},
+            variants={NAMES[0]: {VARIANTS[0]: draw(variant_states())}, "undeclared": {}},
+        ),
+        now=NOW + draw(st.sampled_from([0.0, 10.0, 90.0, -50.0])),
+    )
+
+
+def decided(world: Inputs) -> Decided:
+    return decide(
+        snapshot=world.snapshot,
+        history=world.history,
+        catalogue=world.catalogue,
+        state=world.state,
+        now=world.now,
+    )
+
+
+def numbers(value: object) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from numbers(getattr(value, each.name))
+    elif isinstance(value, Mapping):
+        for each_value in value.values():
+            yield from numbers(each_value)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from numbers(item)
+
+
+def scales(result: Decided) -> Iterator[tuple[str, Scale]]:
+    for each in result.decisions:
+        if isinstance(each.action, Scale):
+            yield each.service, each.action
+
+
+quick = settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@quick
+@given(worlds())
+def test_every_world_has_one_decision_per_service_in_finite_numbers(world: Inputs) -> None:
+    result = decided(world)
+    assert [each.service for each in result.decisions] == list(NAMES)
+    assert all(math.isfinite(each) for each in numbers(result.decisions))
+    assert all(math.isfinite(each) for each in numbers(result.next_state))
+    assert set(result.next_state.services) == set(NAMES)
+    json.loads(decisions_json(result.decisions))
+
+
+@quick
+@given(worlds())
+def test_the_same_inputs_give_the_same_bytes_before_and_after_json(world: Inputs) -> None:
+    first = decided(world)
+    state = TypeAdapter(ControllerState).validate_json(state_json(world.state))
+    again = decided(replace(world, state=state))
+    assert decisions_json(again.decisions) == decisions_json(first.decisions)
+    assert state_json(again.next_state) == state_json(first.next_state)
+
+
+@quick
+@given(worlds())
+def test_scaling_out_stays_inside_maximum_and_memory(world: Inputs) -> None:
+    result = decided(world)
+    (pool,) = world.catalogue.pools
+    held = Counter[str]()
+    for view in world.snapshot.replicas:
+        variant = world.catalogue.variant(view.replica.service, view.replica.variant)
+        if variant is not None and view.replica.state in HOLDING_STATES:
+            held["declared or measured"] += least_held(view, declared=variant.memory_bytes)
+    started = 0
+    for service, action in scales(result):
+        variant = world.catalogue.variant(service, action.variant)
+        assert variant is not None
+        if action.direction is Direction.OUT:
+            assert action.from_replicas < action.to_replicas <= variant.max_replicas
+            started += (action.to_replicas - action.from_replicas) * least_start(
+                world, service, variant
+            )
+    if started:
+        assert held.total() + started <= pool.budget_bytes
+
+
+def least_held(view: ReplicaView, *, declared: int) -> int:
+    """What a replica holds at the very least: measured, or a young one's declared size."""
+    if isinstance(view.memory_bytes, Fresh):
+        return int(view.memory_bytes.value)
+    return 0 if view.replica.state is ReplicaState.ASLEEP else min(declared, 1)
+
+
+def least_start(world: Inputs, service: str, variant: Any) -> int:
+    """A lower bound of what one more replica takes."""
+    seen = decided(world).next_state.variant(service, variant.name).footprint_bytes
+    return max(seen) if seen else variant.memory_bytes
+
+
+@quick
+@given(worlds())
+def test_nothing_is_taken_from_a_service_in_doubt(world: Inputs) -> None:
+    result = decided(world)
+    for each in result.decisions:
+        if isinstance(each.action, Scale) and each.action.direction is Direction.IN:
+            assert each.evidence.quality == ()
+            view = world.snapshot.service(each.service)
+            assert view is not None
+            for name in ("arrived_requests_total", "in_flight_requests", "held_requests"):
+                read = getattr(view.traffic, name)
+                assert isinstance(read, Fresh)
+                assert abs(world.now - read.observed_timestamp_seconds) <= 20.0
+
+
+@quick
+@given(worlds())
+def test_those_that_go_serve_this_service_and_go_once(world: Inputs) -> None:
+    serving = {
+        (view.replica.service, view.replica.variant, view.replica.replica_id)
+        for view in world.snapshot.replicas
+        if view.replica.state is ReplicaState.SERVING
+    }
+    for service, action in scales(decided(world)):
+        stopped = action.stop_replicas
+        assert {(service, action.variant, each) for each in stopped} <= serving
+        assert len(set(stopped)) == len(stopped)
+        fewer = max(0, action.from_replicas - action.to_replicas)
+        assert len(stopped) == fewer
+
+
+@quick
+@given(worlds())
+def test_no_service_is_taken_below_its_minimum(world: Inputs) -> None:
+    for service, action in scales(decided(world)):
+        variant = world.catalogue.variant(service, action.variant)
+        assert variant is not None
+        if action.direction is Direction.IN:
+            assert action.to_replicas >= variant.min_replicas
+
+
+@quick
+@given(worlds(), st.sampled_from([1.0, -1.0, 0.25]))
+def test_another_moment_gives_other_ids(world: Inputs, later: float) -> None:
+    ids = {each.decision_id for each in decided(world).decisions}
+    others = {each.decision_id for each in decided(replace(world, now=world.now + later)).decisions}
+    assert len(ids) == len(NAMES)
+    assert not ids & others
+
+
+@quick
+@given(worlds(), st.sampled_from(list(Mode)), st.sampled_from(list(AuthorityLevel)))
+def test_governance_never_widens(world: Inputs, mode: Mode, level: AuthorityLevel) -> None:
+    free = decided(world)
+    authority = make_authority(mode=mode, level=level)
+    governed = decided(replace(world, catalogue=replace(world.catalogue, authority=authority)))
+    assert [each.action for each in governed.decisions] == [each.action for each in free.decisions]
+    for before, after in zip(free.decisions, governed.decisions, strict=True):
+        assert after.verdict is govern(after.action, authority=authority)
+        assert before.is_effective or not after.is_effective
+        if (mode, level) != (Mode.ACTIVE, AuthorityLevel.AUTO):
+            assert after.verdict is not Verdict.ACT
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    requests=st.lists(st.floats(0.0, 300.0), min_size=BINS, max_size=BINS),
+    factor=st.floats(1.0, 10.0),
+    supply=st.integers(0, 6),
+    held=st.integers(0, 20),
+    more_held=st.integers(0, 20),
+)
+def test_more_demand_never_means_fewer_replicas(
+    requests: list[float], factor: float, supply: int, held: int, more_held: int
+) -> None:
+    less = planned(np.array(requests), supply=supply, held=held)
+    assert planned(np.array(requests) * factor, supply=supply, held=held + more_held) >= less
+
+
+def planned(requests: "np.ndarray[Any, Any]", *, supply: int, held: int) -> int:
+    """Replicas of a lone service after the decision, memory being free and request lengths known."""
+    looks = tuple(
+        Recommendation(timestamp_seconds=NOW - age, replicas=0) for age in range(300, 0, -15)
+    )
+    result = decide(
+        snapshot=make_snapshot(
+            services=[make_view("alpha", held=held)],
+            replicas=make_replica_views(supply, service="alpha"),
+        ),
+        history=make_history({"alpha": requests_per_bin([float(each) for each in requests])}),
+        catalogue=make_catalogue(make_service("alpha", variants=(make_variant(max_replicas=50),))),
+        state=ControllerState(services={"alpha": make_service_state(recommendations=looks)}),
+        now=NOW,
+    )
+    action = result.decisions[0].action
+    return action.to_replicas if isinstance(action, Scale) else supply

@@ -1,0 +1,318 @@
+"""A checkpoint is whole or not there, and decides the same anywhere."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.builders import (
+    CHAT,
+    NOW,
+    PRIOR,
+    make_catalogue,
+    make_history,
+    make_replica_view,
+    make_service,
+    make_service_state,
+    make_snapshot,
+    make_view,
+    stale,
+    steady,
+)
+
+from autoscaler.checkpoint import (
+    Checkpoint,
+    decisions_json,
+    load_checkpoint,
+    save_checkpoint,
+    state_json,
+)
+from autoscaler.decide import decide
+from autoscaler.errors import CheckpointError
+from autoscaler.model.action import Reason
+from autoscaler.model.state import (
+    ControllerState,
+    PastForecast,
+    Recommendation,
+    VariantState,
+    WorkSample,
+)
+from collector.model.history import Signal
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def full_state() -> ControllerState:
+    """A state in which every kind of memory holds something."""
+    known = make_service_state(
+        recommendations=(Recommendation(timestamp_seconds=NOW - 15, replicas=2),),
+        pending_forecasts=(
+            PastForecast(
+                made_timestamp_seconds=NOW - 60.5, due_timestamp_seconds=NOW, tokens_per_second=0.1
+            ),
+        ),
+        forecast_ratios=(0.1, 1 / 3, 5e-324, 1e300),
+        last_reason=Reason.STEADY,
+    )
+    variant = VariantState(
+        probed_capacity=PRIOR,
+        saturated_work_ratios=(0.9,),
+        unsaturated_work_ratios=(0.1,),
+        lead_time_seconds=(12.25,),
+        footprint_bytes=(2**40 + 1,),
+        consecutive_start_failures=2,
+        last_start_failure_timestamp_seconds=NOW - 5.0,
+    )
+    sample = WorkSample(
+        observed_timestamp_seconds=NOW - 15,
+        prompt_tokens_total=10.0,
+        output_tokens_total=20.0,
+        is_saturated=True,
+    )
+    return ControllerState(
+        services={CHAT: known}, variants={CHAT: {"small": variant}}, replicas={"r1": sample}
+    )
+
+
+def checkpoint(*, now: float = NOW) -> Checkpoint:
+    return Checkpoint(
+        snapshot=make_snapshot(
+            services=[make_view(held=stale(1.0)), make_view("büro")],
+            replicas=[make_replica_view(memory_bytes=123.0)],
+        ),
+        history=make_history({CHAT: steady(1 / 3), "büro": steady(0.1)}, uncovered_bins=(-2,)),
+        state=full_state(),
+        catalogue=make_catalogue(make_service(), make_service("büro")),
+        now=now,
+    )
+
+
+def decision_bytes(given: Checkpoint) -> tuple[bytes, bytes]:
+    decided = decide(
+        snapshot=given.snapshot,
+        history=given.history,
+        catalogue=given.catalogue,
+        state=given.state,
+        now=given.now,
+    )
+    return decisions_json(decided.decisions), state_json(decided.next_state)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    saved = checkpoint()
+    save_checkpoint(tmp_path / "new" / "folder", checkpoint=saved)
+    loaded = load_checkpoint(tmp_path / "new" / "folder")
+    assert loaded.snapshot == saved.snapshot
+    assert loaded.state == saved.state
+    assert loaded.catalogue == saved.catalogue
+    assert (loaded.now, loaded.history.services) == (NOW, (CHAT, "büro"))
+    for name in Signal:
+        for field in ("sums", "maxima", "covered_seconds"):
+            before = getattr(saved.history.signals[name], field)
+            assert np.array_equal(getattr(loaded.history.signals[name], field), before)
+
+
+def test_what_was_loaded_decides_the_same_bytes(tmp_path: Path) -> None:
+    saved = checkpoint()
+    save_checkpoint(tmp_path, checkpoint=saved)
+    assert decision_bytes(load_checkpoint(tmp_path)) == decision_bytes(saved)
+
+
+DECIDES_ELSEWHERE = """
+import sys
+from pathlib import Path
+from autoscaler.checkpoint import decisions_json, load_checkpoint, state_json
+from autoscaler.decide import decide
+given = load_checkpoint(Path(sys.argv[1]))
+decided = decide(snapshot=given.snapshot, history=given.history, catalogue=given.catalogue,
+                 state=given.state, now=given.now)
+sys.stdout.buffer.write(decisions_json(decided.decisions) + b"\\n" + state_json(decided.next_state))
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "4711"])
+def test_another_process_with_another_hash_seed_decides_the_same_bytes(
+    tmp_path: Path, seed: str
+) -> None:
+    saved = checkpoint()
+    save_checkpoint(tmp_path, checkpoint=saved)
+    answer = subprocess.run(
+        [sys.executable, "-c", DECIDES_ELSEWHERE, str(tmp_path)],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": seed},
+        capture_output=True,
+        check=True,
+    )
+    assert answer.stdout == b"\n".join(decision_bytes(saved))
+
+
+def test_equal_values_give_equal_files(tmp_path: Path) -> None:
+    one = save_checkpoint(tmp_path / "a", checkpoint=checkpoint()).read_bytes()
+    other = save_checkpoint(tmp_path / "b", checkpoint=checkpoint()).read_bytes()
+    assert one == other
+
+
+def test_canonical_json_is_sorted_and_tight() -> None:
+    decisions, state = decision_bytes(checkpoint())
+    for text in (decisions, state):
+        assert (
+            json.dumps(
+                json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            ).encode()
+            == text
+        )
+
+
+def test_a_whole_number_as_time_decides_like_the_same_float(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint=checkpoint(now=int(NOW)))
+    assert decision_bytes(load_checkpoint(tmp_path)) == decision_bytes(checkpoint(now=int(NOW)))
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, checkpoint=checkpoint())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_newer_checkpoint_replaces_the_older_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint=checkpoint())
+    path = save_checkpoint(tmp_path, checkpoint=checkpoint(now=NOW + 15))
+    assert load_checkpoint(tmp_path).now == NOW + 15
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def rewritten(path: Path, **head: object) -> None:
+    """The same checkpoint with other words in its document."""
+    with np.load(path) as archive:
+        members = dict(archive)
+    document = {**json.loads(members["document"].tobytes()), **head}
+    members["document"] = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
+    with path.open("wb") as file:
+        np.savez(file, **members)
+
+
+def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is none at .*start without one"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        pytest.param(
+            {"format_version": 2}, "has format version 2, this program reads 1", id="newer"
+        ),
+        pytest.param({"format_name": "other"}, "its format is 'other'", id="foreign"),
+        pytest.param({"now": "soon"}, "valid number.* at now", id="not-a-number"),
+        pytest.param({"signals": ["noise"]}, "at signals.0", id="unknown-signal"),
+        pytest.param(
+            {"services": ["only-one"]}, "one row for each of 1 services", id="rows-differ"
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_told(
+    tmp_path: Path, head: dict[str, object], message: str
+) -> None:
+    rewritten(save_checkpoint(tmp_path, checkpoint=checkpoint()), **head)
+    with pytest.raises(CheckpointError, match=message) as told:
+        load_checkpoint(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_cut_file_is_told_wherever_it_is_cut(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, checkpoint=checkpoint())
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, max(1, len(whole) // 40)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="is cut off or no checkpoint"):
+            load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("position", [0.01, 0.2, 0.5, 0.8])
+def test_a_flipped_byte_is_told_or_does_not_matter(tmp_path: Path, position: float) -> None:
+    path = save_checkpoint(tmp_path, checkpoint=checkpoint())
+    broken = bytearray(path.read_bytes())
+    broken[int(len(broken) * position)] ^= 0xFF
+    path.write_bytes(broken)
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"hello", id="text"),
+        pytest.param(b"PK\x03\x04garbage", id="looks-like-an-archive"),
+        pytest.param(b"\x80\x04K\x01.", id="pickle"),
+    ],
+)
+def test_a_foreign_file_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "decide.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_lone_array_is_told(tmp_path: Path) -> None:
+    with (tmp_path / "decide.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+def test_an_archive_without_our_document_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "decide.npz", "w") as archive:
+        archive.writestr("something.txt", "else")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot write .*fix its permissions"):
+        save_checkpoint(tmp_path / "file", checkpoint=checkpoint())
+
+
+def test_a_value_that_is_no_number_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        save_checkpoint(tmp_path, checkpoint=checkpoint(now=float("nan")))
+    assert list(tmp_path.iterdir()) == []
+
+
+SAVES_FOR_EVER = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from autoscaler.checkpoint import load_checkpoint, save_checkpoint
+folder = Path(sys.argv[1])
+given = load_checkpoint(folder)
+print("ready", flush=True)
+while True:
+    given = replace(given, now=given.now + 1)
+    save_checkpoint(folder, checkpoint=given)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint=checkpoint())
+    before = NOW
+    for _ in range(5):
+        saver = subprocess.Popen(
+            [sys.executable, "-c", SAVES_FOR_EVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert saver.stdout is not None
+        assert saver.stdout.readline() == b"ready\n"
+        while load_checkpoint(tmp_path).now < before + 3:
+            os.sched_yield()
+        saver.send_signal(signal.SIGKILL)
+        saver.wait()
+        saver.stdout.close()
+        before = load_checkpoint(tmp_path).now
+    assert before >= NOW + 15
+    save_checkpoint(tmp_path, checkpoint=checkpoint(now=before + 1))
+    assert [each.name for each in tmp_path.iterdir()] == ["decide.npz"]
