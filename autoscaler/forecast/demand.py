@@ -10,9 +10,8 @@ from collector.model.ids import ServiceName
 MIN_COMPLETED_REQUESTS = 5.0
 """Fewer completions than this say little about the mean length; the remembered one is kept."""
 
-MAX_PER_SECOND = 1e12
 MAX_TOKENS_PER_REQUEST = 1e9
-"""Bounds that no service reaches: a nonsensical counter must not turn sums into infinities."""
+"""No request is as long; keeps a nonsensical counter a number."""
 
 
 def demand_series(
@@ -29,7 +28,6 @@ def demand_series(
     prompt, prompt_covered = history.rates(
         Signal.ADMITTED_PROMPT_TOKENS, service, window_seconds=window_seconds
     )
-    requests, prompt = (np.minimum(rates, MAX_PER_SECOND) for rates in (requests, prompt))
     output = requests * (state.output_tokens_per_request or 0.0)
     return DemandSeries(
         bin_seconds=history.bin_seconds,
@@ -58,4 +56,4 @@ def mean_lengths(
 
 def _total(history: History, signal: Signal, service: ServiceName, window_seconds: float) -> float:
     rates, covered = history.rates(signal, service, window_seconds=window_seconds)
-    return float((np.minimum(rates, MAX_PER_SECOND) * covered).sum())
+    return float((rates * covered).sum())

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from collector.model.ids import ServiceName
 
+MAX_PER_SECOND = 1e12
+"""No signal of a service reaches it; a nonsensical counter must not turn sums into infinities."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -67,8 +70,8 @@ class History:
     ) -> tuple[FloatArray, FloatArray]:
         """(rates per second, covered seconds) of the bins that end within the window, oldest first.
 
-        Both of shape (k,), k <= window/bin. Bins without cover have rate 0 and cover 0: weigh by
-        cover. An unknown service gives empty arrays.
+        Both of shape (k,), k <= window/bin; rates are at most MAX_PER_SECOND. Bins without cover
+        have rate 0 and cover 0: weigh by cover. An unknown service gives empty arrays.
         """
         count = max(1, round(window_seconds / self.bin_seconds))
         bins = self.signals.get(signal)
@@ -77,4 +80,4 @@ class History:
             return np.zeros(0), np.zeros(0)
         sums, covered = bins.sums[row, -count:], bins.covered_seconds[row, -count:]
         rates = np.divide(sums, covered, out=np.zeros_like(sums), where=covered > 0)
-        return rates, covered
+        return np.minimum(rates, MAX_PER_SECOND), covered

@@ -129,11 +129,10 @@ class _DefaultReplay:
 # The whole hour at 20 times its speed, 171 s. A minute of the Azure recording (`code`) holds 0 to
 # 632 requests, in bursts of a minute or two: slower, each burst is over before a replica could help
 # and none resembles the next. At 20 times, 5 s hold 100 recorded seconds and what is left is a busy
-# stretch (second 10 to 130: 0.6 engines of work on average, 1.6 in the worst 5 s) and then a quiet
-# one (0.15). In the busy one a single replica begins 64 % of its answers within a second, two begin
-# 97 % (a queue simulated with the measured costs). `chat` is steady noise; `batch` is a client that
+# stretch (second 10 to 130: 0.4 engines of work on average, 1.1 in the worst 5 s, which is more than
+# one replica sustains) and then a quiet one (0.1). `chat` is steady noise; `batch` is a client that
 # somebody switches on in second 114, when `code` calms down, so that the peaks do not meet: two
-# cores carry it all, and not much more.
+# cores carry it all, with room for what else runs.
 _DEFAULTS: Final[Mapping[str, _DefaultReplay]] = MappingProxyType(
     {
         "code": _DefaultReplay(
@@ -143,7 +142,7 @@ _DEFAULTS: Final[Mapping[str, _DefaultReplay]] = MappingProxyType(
                 largest_prompt_tokens=750,
                 largest_output_tokens=100,
             ),
-            peak_work_ratio=1.6,
+            peak_work_ratio=1.1,
         ),
         "chat": _DefaultReplay(
             lengths=LengthScaling(
@@ -152,7 +151,7 @@ _DEFAULTS: Final[Mapping[str, _DefaultReplay]] = MappingProxyType(
                 largest_prompt_tokens=600,
                 largest_output_tokens=100,
             ),
-            peak_work_ratio=0.4,
+            peak_work_ratio=0.3,
         ),
         "batch": _DefaultReplay(
             lengths=LengthScaling(
@@ -161,7 +160,7 @@ _DEFAULTS: Final[Mapping[str, _DefaultReplay]] = MappingProxyType(
                 largest_prompt_tokens=600,
                 largest_output_tokens=150,
             ),
-            peak_work_ratio=0.5,
+            peak_work_ratio=0.35,
         ),
     }
 )

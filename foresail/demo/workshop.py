@@ -17,7 +17,7 @@ from foresail.demo.tiny_model import SHAPES, write_tiny_model
 MODEL_SHAPE: Final = "medium"
 SLOTS: Final = 2
 CONTEXT_TOKENS: Final = 4096
-REPLICAS_THAT_FIT: Final = 4.5
+REPLICAS_THAT_FIT: Final = 3.5
 """Into the pool: fewer than the services may have together, so that memory is worth deciding on."""
 GROWTH_RATIO: Final = 1.35
 """Of a replica under load over one that has just been measured (109 to 131-155 MiB seen)."""
@@ -42,7 +42,7 @@ SERVICES: Final = (
         time_to_first_token_seconds=1.0,
         target_ratio=0.95,
         min_replicas=1,
-        max_replicas=3,
+        max_replicas=2,
     ),
     DemoService(
         name="chat",

@@ -324,6 +324,12 @@ class Streams:
                 else:
                     self.failures.append(failure)
 
+    async def ask_once(self) -> str | None:
+        """Why one answer was not whole; None when it was. Not counted."""
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            return await self._ask(session)
+
     async def _ask(self, session: aiohttp.ClientSession) -> str | None:
         body = {
             "model": "tiny",
