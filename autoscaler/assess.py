@@ -22,6 +22,9 @@ from collector.model.snapshot import ServiceView
 BURN_WINDOW_LEVELS = 5.0
 """The burn that forbids scale-in is looked at over this many level windows (5 min by default)."""
 
+MAX_WAITING_REQUESTS = 1e9
+"""No gateway holds as many; keeps a nonsensical reading a number."""
+
 
 def assess(service: Service, *, inputs: Inputs) -> Assessment:
     """Everything the plan needs to know about one service."""
@@ -75,7 +78,7 @@ def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> 
     if held is None or in_flight is None:
         return None
     slots = sum(fleet.variant.slots * len(fleet.serving) for fleet in fleets)
-    return held + max(0.0, in_flight - slots)
+    return min(held, MAX_WAITING_REQUESTS) + min(max(0.0, in_flight - slots), MAX_WAITING_REQUESTS)
 
 
 def _backlog_tokens(

@@ -155,6 +155,6 @@ def _observe_replicas(
 
 def _with_footprint(state: VariantState, view: ReplicaView) -> VariantState:
     measured = fresh_value(view.memory_bytes)
-    if measured is None or not 0 < measured <= MAX_FOOTPRINT_BYTES:
+    if measured is None or not 1 <= measured <= MAX_FOOTPRINT_BYTES:
         return state
     return replace(state, footprint_bytes=(*state.footprint_bytes, int(measured))[-MAX_SAMPLES:])

@@ -3,6 +3,7 @@
 In: parts that `wiring` has made. Out: effects through the executor, rows in the ledger, a report for
 the HTTP app. All judgement is in `autoscaler.decide`; this file only carries values between parts and
 keeps the time. It must survive any one failing tick: it then records, counts, and changes nothing.
+Once another controller may lead it does nothing more but say so, until it is ended.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from autoscaler.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from autoscaler.decide import Decided, decide
-from autoscaler.errors import AutoscalerError, CheckpointError
+from autoscaler.errors import AutoscalerError, CheckpointError, NotLeader
 from autoscaler.execute import Executor
 from autoscaler.learn import apply_event
 from autoscaler.metrics import ControllerMetrics
@@ -22,6 +23,7 @@ from autoscaler.model.decision import Decision
 from autoscaler.model.event import Event
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ControllerState, VariantState
+from autoscaler.ports import Fence
 from autoscaler.series import TickOutcome, TickStep
 from collector.catalogue_file import CatalogueWatch
 from collector.clock import Clock
@@ -55,6 +57,7 @@ class ControllerParts:
     catalogue: CatalogueWatch
     history: HistoryStore
     journal: MeteredJournal
+    fence: Fence
     wake: WakeListener
     metrics: ControllerMetrics
     log: FilteringBoundLogger
@@ -75,6 +78,7 @@ class Controller:
         self.latest: tuple[Decision, ...] = ()
         self.ticks = Stopwatch(clock=parts.clock)
         self.engine_problems = EngineProblems()
+        self.lost_leadership: str | None = None  # why nothing is done any more, in one line
         self.recheck = Recheck(fresh_inputs=self._look_again)
         self._recorded = LastRecorded()
         self._pace = Pace(
@@ -119,10 +123,19 @@ class Controller:
             self._save_checkpoint()
 
     async def _wait(self, stop: asyncio.Event) -> None:
-        """Until something is due or happens."""
-        now = self.parts.clock.monotonic_seconds()
+        """Until a tick is due. What happens meanwhile may only bring it forward."""
+        while not stop.is_set():
+            now = self.parts.clock.monotonic_seconds()
+            if self.parts.wake.take_events() or self._happened.is_set():
+                self._happened.clear()
+                self._pace.wake(now)
+            if self._pace.wait_seconds(now) <= 0:
+                return
+            await self._wait_for_news(stop, seconds=self._pace.wait_seconds(now))
+
+    async def _wait_for_news(self, stop: asyncio.Event, *, seconds: float) -> None:
         waits: list[asyncio.Task[object]] = [
-            asyncio.create_task(self.parts.clock.sleep(self._pace.wait_seconds(now))),
+            asyncio.create_task(self.parts.clock.sleep(seconds)),
             asyncio.create_task(stop.wait()),
             asyncio.create_task(self.parts.wake.wait()),
             asyncio.create_task(self._happened.wait()),
@@ -132,9 +145,6 @@ class Controller:
         finally:
             for wait in waits:
                 wait.cancel()
-        if self.parts.wake.take_events() or self._happened.is_set():
-            self._happened.clear()
-            self._pace.wake(self.parts.clock.monotonic_seconds())
 
     async def _tick(self, executor: Executor) -> None:
         """One round. Whatever goes wrong in it is counted, told, and changes nothing."""
@@ -153,6 +163,7 @@ class Controller:
         self._pace.ticked(self.parts.clock.monotonic_seconds(), decided=deciding)
 
     async def _round(self, executor: Executor, *, deciding: bool) -> None:
+        self._check_leadership(executor)
         catalogue = await self._take_catalogue(executor)
         with self.ticks.step(TickStep.READ):
             snapshot = await self._look()
@@ -169,6 +180,17 @@ class Controller:
                 if decision.is_effective:
                     self.recheck.announce(decision)
                     await executor.submit(decision, now=decision.decided_timestamp_seconds)
+
+    def _check_leadership(self, executor: Executor) -> None:
+        """Raises NotLeader, from the first time on for ever: another one may have acted since."""
+        if self.lost_leadership is None:
+            self.lost_leadership = executor.lost_leadership
+            try:
+                self.parts.fence.check()
+            except NotLeader as error:
+                self.lost_leadership = str(error)
+        if self.lost_leadership is not None:
+            raise NotLeader(self.lost_leadership)
 
     def _decide(self, snapshot: Snapshot, *, catalogue: Catalogue) -> Decided:
         self.inputs = self._inputs(snapshot, catalogue=catalogue)
@@ -189,9 +211,10 @@ class Controller:
         )
         for decision in decided.decisions:
             if self._recorded.is_news(decision):
-                self.parts.log.info("decision", **_decision_fields(decision))
                 if not decision.is_effective:  # the executor records the others with their effects
                     self.parts.journal.append_decision(decision, entries=())
+                self._recorded.remember(decision)
+                self.parts.log.info("decision", **_decision_fields(decision))
         if self.parts.clock.monotonic_seconds() >= self._next_checkpoint_monotonic_seconds:
             self._save_checkpoint()
 
@@ -261,8 +284,8 @@ class Controller:
             self.parts.log.info("starting_without_checkpoint", why=str(error))
 
     def _save_checkpoint(self) -> None:
-        if self.inputs is None:
-            return
+        if self.inputs is None or self.lost_leadership is not None:
+            return  # nothing to tell, or the checkpoint is another controller's now
         self._next_checkpoint_monotonic_seconds = (
             self.parts.clock.monotonic_seconds() + CHECKPOINT_INTERVAL_SECONDS
         )

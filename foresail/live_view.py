@@ -34,6 +34,7 @@ class LiveView:
             started_timestamp_seconds=self._started_timestamp_seconds,
             decide_interval_seconds=parts.settings.ticks.decide_seconds,
             ticks=controller.ticks.report(),
+            lost_leadership=controller.lost_leadership,
             catalogue=parts.catalogue.current,
             catalogue_problem=parts.catalogue.problem,
             snapshot=controller.snapshot,

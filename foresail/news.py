@@ -18,12 +18,16 @@ class LastRecorded:
     _seen: dict[ServiceName, tuple[Reason, Verdict, str]] = field(default_factory=dict)
 
     def is_news(self, decision: Decision) -> bool:
-        """Whether this decision differs from the service's last recorded one; remembers it if so."""
-        key = (decision.reason, decision.verdict, _shape(decision.action))
-        if not decision.is_effective and self._seen.get(decision.service) == key:
-            return False
-        self._seen[decision.service] = key
-        return True
+        """Whether this decision differs from the service's last recorded one, or has effects."""
+        return decision.is_effective or self._seen.get(decision.service) != _said(decision)
+
+    def remember(self, decision: Decision) -> None:
+        """Takes it as recorded; to be called when it is, so that a failed write is tried again."""
+        self._seen[decision.service] = _said(decision)
+
+
+def _said(decision: Decision) -> tuple[Reason, Verdict, str]:
+    return decision.reason, decision.verdict, _shape(decision.action)
 
 
 def _shape(action: Action) -> str:

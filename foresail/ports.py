@@ -60,6 +60,7 @@ class ControllerReport:
     started_timestamp_seconds: float
     decide_interval_seconds: float
     ticks: TickReport
+    lost_leadership: str | None = None  # why it does nothing any more, in one line; None: it leads
     catalogue: Catalogue | None = None  # in force
     catalogue_problem: str | None = None  # why a newer file was not taken, in one line
     snapshot: Snapshot | None = None  # the last one decided on

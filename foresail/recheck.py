@@ -4,6 +4,7 @@ Called by the executor between PREPARED and the first touch of the world. One fr
 serves all its effects, since the first of them already changes what the next would see.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -62,11 +63,15 @@ def _is_of(replica_id: str, decision: Decision) -> bool:
 
 @dataclass(slots=True)
 class Recheck:
-    """Remembers the answer per decision, so that its effects are judged together."""
+    """Remembers the answer per decision, so that its effects are judged together.
+
+    Effects of one decision ask at the same time: all but the first wait for its answer.
+    """
 
     fresh_inputs: Callable[[], Awaitable[Inputs]]
     _decisions: dict[DecisionId, Decision] = field(default_factory=dict)
     _answers: dict[DecisionId, str | None] = field(default_factory=dict)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def announce(self, decision: Decision) -> None:
         """Makes a decision known before it is submitted."""
@@ -81,8 +86,9 @@ class Recheck:
         decision_id = entry.decision_id
         decision = self._decisions.get(decision_id)
         if decision is None:
-            return "the decision was made before this controller started"
-        if decision_id not in self._answers:
-            inputs = await self.fresh_inputs()
-            self._answers[decision_id] = still_wanted(decision, inputs=inputs)
-        return self._answers[decision_id]
+            return "the decision is not known to this controller, or no longer"
+        async with self._looking:
+            if decision_id not in self._answers:
+                inputs = await self.fresh_inputs()
+                self._answers[decision_id] = still_wanted(decision, inputs=inputs)
+            return self._answers[decision_id]

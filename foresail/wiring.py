@@ -135,6 +135,7 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
                 catalogue=CatalogueWatch(settings.catalogue_path),
                 history=_history(settings),
                 journal=MeteredJournal(journal(ledger), metrics=metrics),
+                fence=fence,
                 wake=WakeListener(settings.state_dir / WAKE_SOCKET),
                 metrics=metrics,
                 log=log,

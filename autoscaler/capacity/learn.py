@@ -4,7 +4,6 @@ Per serving replica a run is kept for as long as its condition (near saturation 
 that is long enough becomes a sample or raises the lower bound, and a new run begins.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 from autoscaler.capacity.estimate import estimate_capacity
@@ -21,6 +20,9 @@ BUSY_SLOTS_RATIO = 0.7
 RUN_SECONDS_PER_LEVEL_WINDOW = 0.5
 """A sample needs half a level window of the same condition: long enough for token counters, which
 some engines raise only at the end of a request."""
+
+MAX_COUNTER = 1e18
+"""Tokens one engine can have counted; above it a counter is broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ def observed(view: ReplicaView, *, variant: Variant) -> WorkSample | None:
         return None
     if running is None or waiting is None or output is None:
         return None
+    if not (0.0 <= prompt.value <= MAX_COUNTER and 0.0 <= output <= MAX_COUNTER):
+        return None
     return WorkSample(
         observed_timestamp_seconds=prompt.observed_timestamp_seconds,
         prompt_tokens_total=prompt.value,
@@ -106,8 +110,6 @@ def _sampled(run: WorkSample, *, capacity: Capacity, variant_state: VariantState
             output_tokens_per_second=run.run_output_tokens / run.run_seconds,
         )
     )
-    if not math.isfinite(work):
-        return variant_state
     if run.is_saturated:
         ratios = bounded(variant_state.saturated_work_ratios, work)
         return replace(variant_state, saturated_work_ratios=ratios)

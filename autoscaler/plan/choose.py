@@ -111,8 +111,8 @@ def _bid_bytes(fleet: Fleet, *, position: int) -> int:
     if position < len(fleet.supply):
         view = fleet.supply[position]
         measured = fresh_value(view.memory_bytes)
-        if view.replica.state is ReplicaState.SERVING and measured:
-            return max(1, int(measured))
+        if view.replica.state is ReplicaState.SERVING and measured and measured >= 1:
+            return int(measured)
     return fleet.footprint_bytes
 
 
@@ -194,8 +194,9 @@ def hold_reason(wanted: Intent, *, allocation: Allocation) -> Reason:
     if wanted.waits_to_start:
         return Reason.START_FAILING
     assessment = wanted.assessment
-    refused = {service for service, _ in allocation.refused}
-    if assessment.service.name in refused and wanted.need.replicas > assessment.supply_count:
+    name = assessment.service.name
+    is_refused = any((name, f.variant.name) in allocation.refused for f, _ in wanted.placement)
+    if is_refused and wanted.need.replicas > assessment.supply_count:
         return Reason.MEMORY_FULL
     if wanted.need.unbounded_replicas > assessment.max_replicas:
         return Reason.AT_MAXIMUM_REPLICAS

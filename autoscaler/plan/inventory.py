@@ -66,7 +66,7 @@ def _promised_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolNa
     promised: Counter[PoolName] = Counter()
     for fleet, view in _holders(snapshot, intents=intents):
         if view.replica.state in STARTING_STATES:
-            taken = int(fresh_value(view.memory_bytes) or 0)
+            taken = max(0, int(fresh_value(view.memory_bytes) or 0))
             promised[fleet.variant.pool] += max(0, fleet.footprint_bytes - taken)
     return promised
 
@@ -88,7 +88,7 @@ def _holds(view: ReplicaView, *, footprint: int) -> int:
     """The larger of measured and expected: a young replica has not grown to its size yet."""
     measured = fresh_value(view.memory_bytes)
     if view.replica.state is ReplicaState.DRAINING and measured is not None:
-        return int(measured)
+        return max(0, int(measured))
     return max(footprint, int(measured or 0))
 
 

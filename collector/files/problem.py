@@ -42,7 +42,9 @@ class Problem:
 
 def sentences(problems: Iterable[Problem], *, file: str) -> tuple[str, ...]:
     """All problems in the order of the file, one line each, bounded in number."""
-    ordered = sorted(dict.fromkeys(problems), key=lambda each: (each.line or 0, key_text(each.path)))
+    ordered = sorted(
+        dict.fromkeys(problems), key=lambda each: (each.line or 0, key_text(each.path))
+    )
     told = tuple(each.sentence(file=file) for each in ordered[:MAX_TOLD])
     more = len(ordered) - len(told)
     return (*told, f"{file}: and {more} more") if more else told

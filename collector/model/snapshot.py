@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.model.histogram import Histogram
-from collector.model.ids import PoolName, ServiceName
+from collector.model.ids import PoolName, ReplicaId, ServiceName
 from collector.model.reading import Missing, MissingReason, Number, Reading
 from collector.model.replica import Replica
 
@@ -105,19 +105,22 @@ def snapshots_by_service(
 ) -> dict[ServiceName, Snapshot]:
     """What concerns each service, in one pass; pools and problems concern none of them alone.
 
+    Of two views of one thing the first counts.
+
     A look-up in the whole snapshot walks through it, which a tick cannot afford once per service.
     """
     views: dict[ServiceName, ServiceView] = {}
     for view in snapshot.services:
         views.setdefault(view.service, view)
-    replicas: dict[ServiceName, list[ReplicaView]] = {}
+    replicas: dict[ServiceName, dict[ReplicaId, ReplicaView]] = {}
     for each in snapshot.replicas:
-        replicas.setdefault(each.replica.service, []).append(each)
+        of_service = replicas.setdefault(each.replica.service, {})
+        of_service.setdefault(each.replica.replica_id, each)
     return {
         name: Snapshot(
             taken_timestamp_seconds=snapshot.taken_timestamp_seconds,
             services=(views[name],) if name in views else (),
-            replicas=tuple(replicas.get(name, ())),
+            replicas=tuple(replicas.get(name, {}).values()),
             pools=(),
             gateway_start_timestamp_seconds=snapshot.gateway_start_timestamp_seconds,
         )

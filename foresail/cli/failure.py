@@ -22,14 +22,14 @@ class Failure:
 
 def failure(error: Exception) -> Failure:
     """The lines to print, each without the program's name, and the exit code."""
-    from autoscaler.errors import AutoscalerError
+    from autoscaler.errors import AutoscalerError, NotLeader
     from collector.errors import CollectorError, ConfigurationError
     from foresail.demo.errors import DemoError
 
     match error:
         case typer.TyperException():
             return _wrong_use(error)
-        case ConfigurationError():
+        case ConfigurationError() | NotLeader():  # starting it again cannot help
             return _told(error, exit_code=WRONG_USE)
         case CollectorError() | AutoscalerError() | DemoError():
             return _told(error, exit_code=FOUND_SOMETHING)

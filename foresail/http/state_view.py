@@ -71,6 +71,8 @@ def state_body(report: ControllerReport) -> StateBody:
 
 def not_ready_reason(report: ControllerReport) -> str | None:
     """Why nobody should rely on this controller, in one line; None when it is ready."""
+    if report.lost_leadership is not None:
+        return report.lost_leadership
     ticks, limit = report.ticks, READY_INTERVALS * report.decide_interval_seconds
     why = f": {ticks.last_problem}" if ticks.last_problem else ""
     age = ticks.last_success_age_seconds

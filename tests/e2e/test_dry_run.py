@@ -39,7 +39,9 @@ def recorded(it: Desk) -> list[tuple[Direction, Verdict]]:
     records = read_records(path, kind=RecordKind.DECISION) if path.exists() else ()
     decisions = [decoded_decision(record.body) for record in records]
     return [
-        (each.action.direction, each.verdict) for each in decisions if isinstance(each.action, Scale)
+        (each.action.direction, each.verdict)
+        for each in decisions
+        if isinstance(each.action, Scale)
     ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.scenario import Document, Story, read_scenario, run_scenario
 
 FILES = sorted(Path(__file__).parent.glob("*.yaml"))

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeVar
 
-from support.builders import OUTPUT_TOKENS, PROMPT_TOKENS, UNREAD
-
 from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Decision
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
 from collector.model.catalogue import Catalogue, Service, Variant
 from collector.model.histogram import Histogram
-from collector.model.ids import ReplicaId, ServiceName
+from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import Fresh, Reading, Stale
 from collector.model.replica import HOLDING_STATES, Replica, ReplicaState
 from collector.model.snapshot import (
@@ -29,6 +27,7 @@ from collector.model.snapshot import (
     Snapshot,
     TrafficView,
 )
+from support.builders import OUTPUT_TOKENS, PROMPT_TOKENS, UNREAD
 
 T = TypeVar("T")
 
@@ -115,7 +114,7 @@ class Plant:
         for replica_id in action.stop_replicas:
             self._become(self.replicas[replica_id], ReplicaState.DRAINING, after=DRAIN_SECONDS)
 
-    def start(self, service: ServiceName, *, variant: str, ready: bool = False) -> None:
+    def start(self, service: ServiceName, *, variant: VariantName, ready: bool = False) -> None:
         """Orders one replica; `ready` ones serve at once, as before the story begins."""
         plant = self.services[service]
         name = ReplicaId(f"{service}-{next(self._ids)}")

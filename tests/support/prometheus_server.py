@@ -18,6 +18,10 @@ from support.engines import free_port, stop
 
 PROMETHEUS = shutil.which("prometheus")
 PROMTOOL = shutil.which("promtool")
+CONFIG = {
+    "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+    "scrape_configs": [{"job_name": "desk", "file_sd_configs": [{"files": ["targets.json"]}]}],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +66,8 @@ class Prometheus:
 @contextlib.asynccontextmanager
 async def running_prometheus(folder: Path) -> AsyncIterator[Prometheus]:
     """A Prometheus that is ready and scrapes nothing yet."""
-    folder.mkdir()
-    port = free_port()
-    (folder / "targets.json").write_text("[]")
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [
-            {"job_name": "desk", "file_sd_configs": [{"files": ["targets.json"]}]},
-        ],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    command = [
-        PROMETHEUS or "prometheus",
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=warn",
-    ]
+    made, process = _started(folder)
     log = folder / "prometheus.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder)
-    made = Prometheus(url=f"http://127.0.0.1:{port}", folder=folder)
 
     async def is_ready() -> bool:
         assert process.poll() is None, log.read_text()[-1000:]
@@ -93,6 +78,23 @@ async def running_prometheus(folder: Path) -> AsyncIterator[Prometheus]:
         yield made
     finally:
         await asyncio.to_thread(stop, process)
+
+
+def _started(folder: Path) -> tuple[Prometheus, "subprocess.Popen[bytes]"]:
+    folder.mkdir()
+    (folder / "targets.json").write_text("[]")
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(CONFIG))
+    port = free_port()
+    command = [
+        PROMETHEUS or "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    return Prometheus(url=f"http://127.0.0.1:{port}", folder=folder), process
 
 
 def lint(page: str) -> str:

@@ -5,13 +5,12 @@ In: a YAML file (tests/scenarios/README.md). Out: a `Story` of what was decided 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
-from support.builders import GIB, make_catalogue, make_service, make_variant
-from support.plant import Plant, PlantService
 
 from autoscaler.checkpoint import decisions_json, state_json
 from autoscaler.decide import decide
@@ -22,6 +21,8 @@ from autoscaler.model.state import ControllerState
 from collector.history.memory import MemoryHistoryStore
 from collector.increments import increments
 from collector.model.catalogue import Catalogue, Control, Objective, Sli
+from support.builders import GIB, SMALL, make_catalogue, make_service, make_variant
+from support.plant import Plant, PlantService
 
 START_SECONDS = 1_700_000_000.0
 BIN_SECONDS = 15.0
@@ -84,7 +85,7 @@ def run_scenario(document: Document, *, through_json: bool = False) -> Story:
     )
     for each in document["services"]:
         for _ in range(each.get("replicas", 0)):
-            plant.start(each["name"], variant="small", ready=True)
+            plant.start(each["name"], variant=SMALL, ready=True)
     loop = _Loop(plant, through_json=through_json)
     faults = sorted(document.get("faults", ()), key=lambda fault: fault["at_seconds"])
     interval = document.get("tick_seconds", 15)
@@ -145,7 +146,7 @@ class _Loop:
             plant.carry_out(decision)
 
     def _remember(self, decisions: tuple[Decision, ...]) -> None:
-        supply = {name: self._plant.supply(name) for name in self._plant.services}
+        supply = {str(name): self._plant.supply(name) for name in self._plant.services}
         by_service = {str(each.service): each for each in decisions}
         seconds = self._plant.elapsed_seconds
         self.story.ticks.append(Tick(seconds=seconds, decisions=by_service, supply=supply))
@@ -190,7 +191,7 @@ def _rate(points: list[list[float]]) -> Callable[[float], float]:
     """Requests per second through [seconds, rate] points, straight between them."""
 
     def at(seconds: float) -> float:
-        for (t0, r0), (t1, r1) in zip(points, points[1:], strict=False):
+        for (t0, r0), (t1, r1) in pairwise(points):
             if t0 <= seconds < t1:
                 return r0 + (r1 - r0) * (seconds - t0) / (t1 - t0)
         return points[-1][1]

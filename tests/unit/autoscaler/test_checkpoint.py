@@ -11,20 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.builders import (
-    CHAT,
-    NOW,
-    PRIOR,
-    make_catalogue,
-    make_history,
-    make_replica_view,
-    make_service,
-    make_service_state,
-    make_snapshot,
-    make_view,
-    stale,
-    steady,
-)
 
 from autoscaler.checkpoint import (
     Checkpoint,
@@ -44,6 +30,20 @@ from autoscaler.model.state import (
     WorkSample,
 )
 from collector.model.history import Signal
+from support.builders import (
+    CHAT,
+    NOW,
+    PRIOR,
+    make_catalogue,
+    make_history,
+    make_replica_view,
+    make_service,
+    make_service_state,
+    make_snapshot,
+    make_view,
+    stale,
+    steady,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -197,7 +197,7 @@ def rewritten(path: Path, **head: object) -> None:
 
 
 def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is none at .*start without one"):
+    with pytest.raises(CheckpointError, match=r"there is none at .*start without one"):
         load_checkpoint(tmp_path)
 
 
@@ -274,7 +274,7 @@ def test_an_archive_without_our_document_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CheckpointError, match="cannot write .*fix its permissions"):
+    with pytest.raises(CheckpointError, match=r"cannot write .*fix its permissions"):
         save_checkpoint(tmp_path / "file", checkpoint=checkpoint())
 
 

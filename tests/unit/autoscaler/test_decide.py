@@ -3,6 +3,14 @@
 from typing import Any
 
 import pytest
+
+from autoscaler.decide import Decided, decide
+from autoscaler.model.action import Hold, Reason, Scale
+from autoscaler.model.decision import Decision, Verdict
+from autoscaler.model.state import ControllerState, Recommendation, ServiceState, VariantState
+from collector.model.catalogue import Catalogue, Mode, Service, UrlTarget
+from collector.model.replica import ReplicaState
+from collector.model.snapshot import ReplicaView, ServiceView
 from support.builders import (
     CHAT,
     GIB,
@@ -21,14 +29,6 @@ from support.builders import (
     stale,
     steady,
 )
-
-from autoscaler.decide import Decided, decide
-from autoscaler.model.action import Hold, Reason, Scale
-from autoscaler.model.decision import Decision, Verdict
-from autoscaler.model.state import ControllerState, Recommendation, ServiceState, VariantState
-from collector.model.catalogue import Catalogue, Mode, Service, UrlTarget
-from collector.model.replica import ReplicaState
-from collector.model.snapshot import ReplicaView, ServiceView
 
 
 def watched(replicas: int, **fields: Any) -> ServiceState:

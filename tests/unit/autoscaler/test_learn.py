@@ -3,6 +3,14 @@
 from typing import Any
 
 import pytest
+
+from autoscaler.learn import apply_event, observe
+from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
+from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import MAX_SAMPLES, ControllerState, ServiceState, VariantState
+from collector.model.catalogue import CapacityPrior
+from collector.model.replica import ReplicaState
+from collector.model.snapshot import ReplicaView, ServiceView
 from support.builders import (
     CHAT,
     GIB,
@@ -18,14 +26,6 @@ from support.builders import (
     stale,
     steady,
 )
-
-from autoscaler.learn import apply_event, observe
-from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
-from autoscaler.model.inputs import Inputs
-from autoscaler.model.state import MAX_SAMPLES, ControllerState, ServiceState, VariantState
-from collector.model.catalogue import CapacityPrior
-from collector.model.replica import ReplicaState
-from collector.model.snapshot import ReplicaView, ServiceView
 
 SMALL = "small"
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from support.builders import PRIOR, make_variant
 
 from autoscaler.capacity.estimate import estimate_capacity, without_outliers
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
 from autoscaler.model.state import VariantState
 from collector.model.catalogue import CapacityPrior
+from support.builders import PRIOR, make_variant
 
 
 def interval(**state: object) -> tuple[float, float, int]:

@@ -1,11 +1,11 @@
 """Lead time and footprint: measured if possible, else a careful default."""
 
 import pytest
-from support.builders import make_variant
 
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.model.state import VariantState
 from collector.model.catalogue import ProcessTarget, Target, UrlTarget
+from support.builders import make_variant
 
 
 @pytest.mark.parametrize(

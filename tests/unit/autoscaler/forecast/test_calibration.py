@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from support.builders import NOW, make_rates, make_service_state
 
 from autoscaler.forecast.calibration import (
     forecast_peak,
@@ -13,6 +12,7 @@ from autoscaler.forecast.calibration import (
 from autoscaler.model.demand import DemandSeries
 from autoscaler.model.state import MAX_SAMPLES, PastForecast
 from collector.model.catalogue import Control
+from support.builders import NOW, make_rates, make_service_state
 
 CONTROL = Control()
 

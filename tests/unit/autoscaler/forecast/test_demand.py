@@ -1,11 +1,11 @@
 """Demand is what was admitted."""
 
 import pytest
-from support.builders import CHAT, NOW, make_history, make_service_state, requests_per_bin, steady
 
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.model.state import ServiceState
 from collector.model.history import Signal
+from support.builders import CHAT, NOW, make_history, make_service_state, requests_per_bin, steady
 
 
 def test_output_demand_follows_arrivals_not_what_was_produced() -> None:

@@ -1,12 +1,12 @@
 """Governance narrows, never widens."""
 
 import pytest
-from support.builders import make_authority
 
 from autoscaler.govern.authority import govern
 from autoscaler.model.action import Action, Direction, Hold, Scale
 from autoscaler.model.decision import Verdict
 from collector.model.catalogue import ActionKind, Authority, AuthorityLevel, Mode
+from support.builders import make_authority
 
 OUT = Scale(variant="small", direction=Direction.OUT, from_replicas=1, to_replicas=2)
 IN = Scale(

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from support.builders import CHAT, TTFT_OBJECTIVE, make_history, make_service, steady
 
 from autoscaler.slo.burn import burn_rate, good_signal, judged_signal, worst_burn_rate
 from collector.model.catalogue import Objective, Sli
 from collector.model.history import Signal
+from support.builders import CHAT, TTFT_OBJECTIVE, make_history, make_service, steady
 
 
 def chat_burn(good_ratio: float, *, window_seconds: float = 300.0) -> float | None:

@@ -1,12 +1,12 @@
 """What forbids taking something away."""
 
 import pytest
-from support.builders import NOW, UNREAD, fresh, make_rates, make_view, stale
 
 from autoscaler.model.action import Reason
 from autoscaler.slo.quality import conservation_error, doubts, unmeasured
 from collector.model.reading import Number
 from collector.model.snapshot import ServiceView
+from support.builders import NOW, UNREAD, fresh, make_rates, make_view, stale
 
 
 def found(view: ServiceView | None, *, now: float = NOW) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from support.builders import BOX, make_catalogue, make_service, make_variant
 
 from collector.model.catalogue import (
     ActionKind,
@@ -16,6 +15,7 @@ from collector.model.catalogue import (
     PoolKind,
     Sli,
 )
+from support.builders import BOX, make_catalogue, make_service, make_variant
 
 
 def objective(**fields: object) -> Objective:

@@ -1,10 +1,10 @@
 """Rates out of bins."""
 
 import pytest
-from support.builders import CHAT, make_history, steady
 
 from collector.model.catalogue import Sli
 from collector.model.history import Signal
+from support.builders import CHAT, make_history, steady
 
 
 def test_a_rate_is_increase_over_covered_seconds() -> None:

@@ -1,9 +1,9 @@
 """Doubt is data: missing is never zero."""
 
 import pytest
-from support.builders import NOW, UNREAD, fresh, stale
 
 from collector.model.reading import Number, aged, fresh_value, known_value
+from support.builders import NOW, UNREAD, fresh, stale
 
 
 @pytest.mark.parametrize(

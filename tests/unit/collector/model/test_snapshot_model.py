@@ -1,8 +1,7 @@
 """Finding things in a snapshot."""
 
-from support.builders import make_replica_view, make_snapshot, make_view
-
 from collector.model.snapshot import snapshots_by_service
+from support.builders import make_replica_view, make_snapshot, make_view
 
 A1, A2 = make_replica_view("a1", service="a"), make_replica_view("a2", service="a")
 B1, LOST = make_replica_view("b1", service="b"), make_replica_view("x", service="undeclared")
