@@ -12,6 +12,7 @@ BECAUSE = {
     Reason.IDLE: "there was no demand for the idle time",
     Reason.YIELD_MEMORY: "its memory avoids more violations in another service",
     Reason.ABOVE_MAXIMUM: "the catalogue allows fewer",
+    Reason.NOT_DECLARED: "the catalogue does not declare it any more",
     Reason.STEADY: "supply fits demand",
     Reason.SCALE_IN_HOLD: "fewer would do now, but not yet for long enough",
     Reason.CONSOLIDATION_TEST: "with one fewer the rest would be loaded too much",

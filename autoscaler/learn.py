@@ -60,7 +60,7 @@ def _after(variant: VariantState, event: Event) -> VariantState:
             return replace(
                 variant,
                 lead_time_seconds=bounded(variant.lead_time_seconds, event.lead_time_seconds),
-                probed_capacity=event.probed_capacity or variant.probed_capacity,
+                probed_capacity=variant.probed_capacity or event.probed_capacity,
                 consecutive_start_failures=0,
             )
         case ReplicaStartFailed():

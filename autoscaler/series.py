@@ -139,7 +139,8 @@ SCALE_REASONS: Mapping[Direction, tuple[Reason, ...]] = {
         Reason.DEMAND_FORECAST, Reason.BACKLOG, Reason.HELD_REQUEST, Reason.MINIMUM_REPLICAS
     ),
     Direction.IN: (
-        Reason.SURPLUS_CAPACITY, Reason.IDLE, Reason.YIELD_MEMORY, Reason.ABOVE_MAXIMUM
+        Reason.SURPLUS_CAPACITY, Reason.IDLE, Reason.YIELD_MEMORY, Reason.ABOVE_MAXIMUM,
+        Reason.NOT_DECLARED
     ),
 }  # fmt: skip
 """{direction: reasons for it}; all other reasons are reasons to hold."""
@@ -155,7 +156,7 @@ def decision_labels(decision: Decision) -> tuple[str, ...]:
 
 
 def legal_decision_labels(service: str) -> Iterator[tuple[str, ...]]:
-    """Label values the decisions of one service can have, 43 of them."""
+    """Label values the decisions of one service can have, 47 of them."""
     for_scaling = {reason for reasons in SCALE_REASONS.values() for reason in reasons}
     for reason in Reason:
         if reason not in for_scaling:

@@ -24,8 +24,7 @@ from collector.model.snapshot import (
     Snapshot,
     TrafficView,
 )
-from collector.normalise.exposition import parse_exposition
-from collector.normalise.page import page_readings
+from collector.normalise.page import ReadPage, read_page
 from collector.ports import Exposition
 
 GATEWAY_KEY = "gateway"
@@ -85,9 +84,18 @@ class Observed:
     pool_available_bytes: Mapping[PoolName, Number]
 
 
-def assemble(observed: Observed, *, contracts: Contracts, previous: Snapshot | None) -> Snapshot:
-    """The world as far as it is known now. Raises nothing; what did not fit is in `problems`."""
-    builder = _Builder(observed, contracts, previous)
+def assemble(
+    observed: Observed,
+    *,
+    contracts: Contracts,
+    previous: Snapshot | None,
+    read_page: ReadPage = read_page,
+) -> Snapshot:
+    """The world as far as it is known now. Raises nothing; what did not fit is in `problems`.
+
+    `read_page` may be a `PageReader`, which gives the same readings in less time.
+    """
+    builder = _Builder(observed, contracts, previous, read_page)
     services = tuple(builder.service_view(each.name) for each in observed.catalogue.services)
     replicas = tuple(builder.replica_view(each) for each in builder.distinct_replicas())
     pools = tuple(builder.pool_view(each.name) for each in observed.catalogue.pools)
@@ -104,8 +112,15 @@ def assemble(observed: Observed, *, contracts: Contracts, previous: Snapshot | N
 class _Builder:
     """One snapshot in the making; lives for one call."""
 
-    def __init__(self, observed: Observed, contracts: Contracts, previous: Snapshot | None) -> None:
+    def __init__(
+        self,
+        observed: Observed,
+        contracts: Contracts,
+        previous: Snapshot | None,
+        read_page: ReadPage,
+    ) -> None:
         self.problems: list[Problem] = []
+        self._read_page = read_page
         self._observed = observed
         self._contracts = contracts
         self._previous = previous
@@ -216,11 +231,8 @@ class _Builder:
         if exposition.text is None:
             self._report(identity.key, exposition.error or "no answer")
             return None
-        samples = parse_exposition(
-            exposition.text, source=identity.key, dropped_suffixes=contract.dropped_suffixes
-        )
-        page = page_readings(
-            samples,
+        page = self._read_page(
+            exposition.text,
             contract=contract,
             identity=identity,
             observed_timestamp_seconds=exposition.observed_timestamp_seconds,

@@ -21,6 +21,7 @@ from collector.model.observation import Observation, ObserveStep
 from collector.model.reading import Missing, MissingReason, Number
 from collector.model.replica import Replica
 from collector.model.snapshot import Problem, Snapshot
+from collector.normalise.reader import PageReader
 from collector.ports import (
     Exposition,
     ExpositionReader,
@@ -86,6 +87,7 @@ class Observer:
         self._contracts = contracts
         self._gateway = gateway
         self._read_timeout_seconds = read_timeout_seconds
+        self._page_reader = PageReader()
         self._latest: Observation | None = None
         self._errors: Counter[str] = Counter()
         self._memory_task: asyncio.Task[_Memory] | None = None
@@ -109,7 +111,12 @@ class Observer:
         observed, problems = await self._read(catalogue)
         read = clock.monotonic_seconds()
         previous = self._latest.snapshot if self._latest else None
-        snapshot = assemble(observed, contracts=self._contracts, previous=previous)
+        snapshot = assemble(
+            observed,
+            contracts=self._contracts,
+            previous=previous,
+            read_page=self._page_reader,
+        )
         assembled = clock.monotonic_seconds()
         problems += self._record(snapshot, previous=previous, catalogue=catalogue)
         snapshot = replace(snapshot, problems=(*snapshot.problems, *problems))

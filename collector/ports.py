@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from collector.model.history import History, Signal
+from collector.model.device import DeviceSurvey
+from collector.model.history import History, Resolution, Signal
 from collector.model.ids import PoolName, ReplicaId, ServiceName
 from collector.model.reading import Number
 from collector.model.replica import Replica
@@ -62,8 +63,25 @@ class MemoryProbe(Protocol):
         ...
 
 
+class DeviceProbe(Protocol):
+    """Knows the accelerators of this machine. Adapter: `sources.nvml`."""
+
+    async def read_devices(self) -> DeviceSurvey:
+        """What every accelerator tells now; within the adapter's timeout, whatever the driver does."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the device library, so that MIG modes can be changed; a later read opens it anew."""
+        ...
+
+
 class HistoryStore(Protocol):
-    """Keeps binned signals. Adapters: memory here; day files and Prometheus later."""
+    """Keeps binned signals. Adapters: memory, day files, Prometheus (which scrapes by itself)."""
+
+    @property
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """The widths of bins that are kept, finest first."""
+        ...
 
     def append(
         self,
@@ -86,6 +104,10 @@ class HistoryStore(Protocol):
         services: Sequence[ServiceName],
         window_seconds: float,
         now_timestamp_seconds: float,
+        bin_seconds: float | None = None,
     ) -> History:
-        """The bins of the last `window_seconds`, all services in the order asked for."""
+        """The bins of the last `window_seconds`, all services in the order asked for.
+
+        `bin_seconds` is one of `resolutions`; None: the finest. Raises ValueError for another one.
+        """
         ...

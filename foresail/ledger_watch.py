@@ -4,6 +4,7 @@ In: the ledger's path. Out: `summary` and `records`, answered from memory. Must 
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from autoscaler.errors import LedgerError
@@ -26,6 +27,7 @@ class LedgerWatch:
         self._clock = clock
         self._metrics = metrics
         self.summary: LedgerSummary | None = None
+        self._verified: LedgerSummary | None = None  # as of the last verification
         self.records: tuple[LedgerRecord, ...] = ()  # newest first
 
     async def run(self) -> None:
@@ -44,7 +46,7 @@ class LedgerWatch:
 
     async def _verify(self) -> None:
         report = await asyncio.to_thread(verify_ledger, self._path)
-        self.summary = LedgerSummary(
+        self.summary = self._verified = LedgerSummary(
             record_count=report.record_count,
             head_hash=report.head_hash if report.record_count else None,
             is_intact=report.is_intact,
@@ -57,12 +59,7 @@ class LedgerWatch:
         self.records = newest[::-1]
         if not self.records:
             return
-        head, before = self.records[0], self.summary
+        head = self.records[0]
         self._metrics.record_ledger(record_count=head.seq)
-        self.summary = LedgerSummary(
-            record_count=head.seq,
-            head_hash=head.hash.hex(),
-            is_intact=before.is_intact if before else None,
-            verified_timestamp_seconds=before.verified_timestamp_seconds if before else None,
-            findings=before.findings if before else (),
-        )
+        verified = self._verified or LedgerSummary(record_count=0, head_hash=None, is_intact=None)
+        self.summary = replace(verified, record_count=head.seq, head_hash=head.hash.hex())

@@ -21,8 +21,8 @@ class PlanResult:
 def plan(settings: Settings, *, checkpoint: Path | None, now: float) -> PlanResult:
     """The decisions on the last checkpoint, under the catalogue as it is in the file now.
 
-    A checkpoint that is named explicitly may be from elsewhere: it brings its own catalogue. Decides as of the checkpoint's own moment: its readings were fresh then, and would all be stale
-    now. Raises CheckpointError and CatalogueError.
+    A checkpoint that is named explicitly may be from elsewhere: it brings its own catalogue. Decides
+    as of the checkpoint's own moment: its readings were fresh then, and would all be stale now. Raises CheckpointError and CatalogueError.
     """
     saved = load_checkpoint(checkpoint or settings.checkpoint_path)
     catalogue = saved.catalogue if checkpoint else read_catalogue(settings.catalogue_path)

@@ -7,6 +7,8 @@ job and this file is not used.
 """
 
 import asyncio
+import contextlib
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ STEADY_SECONDS = 60.0
 """A process that ran this long starts its back-off anew."""
 PROVEN_SECONDS = 10.0
 """A process that ran this long could start; one that never did needs a person, not another start."""
+LOG_TAIL_BYTES = 8192
 USAGE_EXIT_CODE = 2
 """The process refuses its configuration: starting it again cannot help."""
 
@@ -44,6 +47,7 @@ class Child:
     say: Callable[[str], None]
     failed: asyncio.Event = field(default_factory=asyncio.Event)  # gave up: it refuses to run
     _process: asyncio.subprocess.Process | None = None
+    _spawned_monotonic_seconds: float = 0.0
     _keeper: asyncio.Task[None] | None = None
 
     @property
@@ -64,24 +68,29 @@ class Child:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it ends by itself at this very moment
+            process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), self.settings.end_timeout_seconds)
         except TimeoutError:
             self.say(f"{self.settings.name} did not end in time; killing it")
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
     def last_log_line(self) -> str:
         """What the process said last, without the program's name; for messages."""
         try:
-            lines = self.settings.log_path.read_text(errors="replace").strip().splitlines()
+            with self.settings.log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
         return lines[-1].removeprefix("foresail: ") if lines else ""
 
     async def _spawn(self) -> None:
         self.settings.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._spawned_monotonic_seconds = self.clock.monotonic_seconds()
         with self.settings.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.settings.command,
@@ -95,9 +104,8 @@ class Child:
     async def _keep(self) -> None:
         delay, is_proven = RESTART_DELAY_SECONDS, False
         while self._process is not None:
-            started = self.clock.monotonic_seconds()
             code = await self._process.wait()
-            ran_seconds = self.clock.monotonic_seconds() - started
+            ran_seconds = self.clock.monotonic_seconds() - self._spawned_monotonic_seconds
             is_proven = is_proven or ran_seconds >= PROVEN_SECONDS
             if _refuses(code, is_proven=is_proven):
                 self.say(f"{self.settings.name} refuses to run: {self.last_log_line()}")
@@ -105,13 +113,28 @@ class Child:
                 return
             if ran_seconds > STEADY_SECONDS:
                 delay = RESTART_DELAY_SECONDS
+            why = f"exit code {code}: {self.last_log_line()}" if code > 0 else _ending(code)
             self.say(
-                f"{self.settings.name} ended ({_ending(code)}); starting it again in {delay:.1f} s; "
+                f"{self.settings.name} ended ({why}); starting it again in {delay:.1f} s; "
                 f"log: {self.settings.log_path}"
             )
             await self.clock.sleep(delay)
             delay = min(2 * delay, MAX_RESTART_DELAY_SECONDS)
-            await self._spawn()
+            await self._spawn_again()
+
+    async def _spawn_again(self) -> None:
+        """Returns once the process could be started, however long the machine refuses."""
+        while True:
+            try:
+                await self._spawn()
+            except OSError as error:
+                self.say(
+                    f"{self.settings.name} cannot be started: {error}; trying again in "
+                    f"{MAX_RESTART_DELAY_SECONDS:.0f} s"
+                )
+                await self.clock.sleep(MAX_RESTART_DELAY_SECONDS)
+            else:
+                return
 
 
 def _refuses(code: int, *, is_proven: bool) -> bool:
@@ -120,7 +143,7 @@ def _refuses(code: int, *, is_proven: bool) -> bool:
 
 
 def _ending(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+    return "exit code 0" if code == 0 else f"signal {-code}"
 
 
 @dataclass(slots=True)
@@ -151,10 +174,12 @@ class Supervisor:
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
-    """Lets SIGINT, SIGTERM and SIGHUP set the event."""
+    """Lets SIGINT, SIGTERM and SIGHUP set the event; under nohup a hangup stays without effect."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
 
 
 def child_environment(base: Mapping[str, str]) -> dict[str, str]:

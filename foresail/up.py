@@ -7,18 +7,20 @@ outlive `up` unless asked otherwise; `down` ends everything that belongs to the 
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from autoscaler.errors import NotLeader
 from collector.clock import Clock, SystemClock
 from collector.errors import ConfigurationError
 from collector.procfs import read_process_stat
 from foresail.logs import configure_logging
 from foresail.settings import LogLevel, Settings
 from foresail.supervisor import Child, ChildCommand, Supervisor, child_environment, stop_on_signals
-from foresail.wiring import end_engines
+from foresail.wiring import count_engines, end_engines
 
 SUPERVISOR_FILE = "supervisor.pid"
 CONTROLLER_END_SECONDS = 180.0
@@ -41,14 +43,23 @@ async def _up(settings: Settings, *, stop_engines: bool, say: Say) -> int:
         settings, stop_engines=stop_engines, clock=SystemClock(), say=_complain
     )
     with _announced(settings.state_dir):
-        await supervisor.start()
-        say(f"gateway: {settings.gateway.url}/v1   page: {controller_url(settings)}")
-        say(f"logs: {settings.state_dir / 'logs'}   Ctrl-C ends it")
         try:
+            await supervisor.start()
+            say(f"gateway: {settings.gateway.url}/v1   page: {controller_url(settings)}")
+            say(f"logs: {settings.state_dir / 'logs'}   Ctrl-C ends it")
             return await _until(stop, supervisor=supervisor)
         finally:
             say("ending" + ("" if stop_engines else "; engines go on (`foresail down` ends them)"))
             await supervisor.end()
+            if stop_engines:
+                await _end_left_engines(settings)
+
+
+async def _end_left_engines(settings: Settings) -> None:
+    """Ends what a controller that was killed or never came up could not; none is the rule."""
+    if count_engines(settings.state_dir):
+        with contextlib.suppress(NotLeader):  # then they are another controller's
+            await end_engines(settings)
 
 
 async def _until(stop: asyncio.Event, *, supervisor: Supervisor) -> int:
@@ -118,7 +129,8 @@ async def _down(settings: Settings, *, clock: Clock) -> int:
     pid = _supervisor_pid(settings.state_dir)
     if pid is not None:
         _say(f"ending foresail up (process {pid})")
-        os.kill(pid, 15)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGTERM)
         deadline = clock.monotonic_seconds() + DOWN_TIMEOUT_SECONDS
         while _supervisor_pid(settings.state_dir) is not None:
             if clock.monotonic_seconds() > deadline:
@@ -146,7 +158,8 @@ def _announced(state_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if _supervisor_pid(state_dir) == os.getpid():  # else another one has taken over
+            path.unlink(missing_ok=True)
 
 
 def _supervisor_pid(state_dir: Path) -> int | None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
 
 from autoscaler.actuators.dry_run import DryRunRunner
 from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.actuators.process import ProcessRunner
-from autoscaler.errors import StartFailed
+from autoscaler.errors import LedgerError, StartFailed
 from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.fence import ControllerFence
 from autoscaler.ledger import Ledger
@@ -25,6 +26,7 @@ from autoscaler.ports import EngineRunner, Journal
 from collector.catalogue_file import CatalogueWatch
 from collector.clock import Clock, SystemClock
 from collector.contract.loader import load_contracts
+from collector.errors import ConfigurationError
 from collector.exporter import ObservationCollector
 from collector.gateway.admin import ADMIN_SOCKET
 from collector.gateway.client import GatewayClient
@@ -48,6 +50,8 @@ from foresail.settings import Settings
 from foresail.supervisor import stop_on_signals
 
 UPKEEP_INTERVAL_SECONDS = 60.0
+LEFT_OVER_SECONDS = 10.0
+"""From SIGTERM to SIGKILL for engines that are ended without a catalogue to ask."""
 
 JournalWrapper = Callable[[Journal], Journal]
 """Something between the executor and the ledger; the fault tests put a killer there."""
@@ -82,6 +86,8 @@ class _Assembled:
     controller: Controller
     executor: Executor
     observer: Observer
+    router: GatewayRouter
+    runner: ProcessRunner
     permission: "_Permission"
 
     async def run(self, *, stop: asyncio.Event) -> None:
@@ -112,7 +118,7 @@ class _Permission:
 async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWrapper) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    async with _assembled(settings, journal=journal) as all_parts:
+    async with _assembled(settings, journal=journal) as all_parts, _attended(all_parts):
         try:
             await all_parts.run(stop=stop)
         finally:
@@ -154,14 +160,29 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
         reader = await stack.enter_async_context(HttpExpositionReader(clock=clock))
         observer = _observer(controller, reader=reader, memory=memory, executor=executor)
         stack.push_async_callback(observer.close)
-        watch = LedgerWatch(settings.ledger_path, clock=clock, metrics=metrics)
-        view = LiveView(controller, ledger=watch, routes=router)
-        await stack.enter_async_context(_served(view, observer=observer, controller=controller))
-        await stack.enter_async_context(_running(watch.run(), name="ledger-watch"))
-        await stack.enter_async_context(_running(_upkeep(runner, clock=clock), name="upkeep"))
         yield _Assembled(
-            controller=controller, executor=executor, observer=observer, permission=permission
+            controller=controller,
+            executor=executor,
+            observer=observer,
+            router=router,
+            runner=runner,
+            permission=permission,
         )
+
+
+@contextlib.asynccontextmanager
+async def _attended(all_parts: _Assembled) -> AsyncIterator[None]:
+    """The page answers and the side work runs inside the `async with`."""
+    controller, parts = all_parts.controller, all_parts.controller.parts
+    watch = LedgerWatch(parts.settings.ledger_path, clock=parts.clock, metrics=parts.metrics)
+    view = LiveView(controller, ledger=watch, routes=all_parts.router)
+    upkeep = _upkeep(all_parts.runner, clock=parts.clock)
+    async with (
+        _served(view, observer=all_parts.observer, controller=controller),
+        _running(watch.run(), name="ledger-watch", log=parts.log),
+        _running(upkeep, name="upkeep", log=parts.log),
+    ):
+        yield
 
 
 async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:
@@ -250,9 +271,18 @@ async def _served(
 
 
 @contextlib.asynccontextmanager
-async def _running(work: Coroutine[None, None, None], *, name: str) -> AsyncIterator[None]:
-    """The work runs inside the `async with`."""
+async def _running(
+    work: Coroutine[None, None, None], *, name: str, log: FilteringBoundLogger
+) -> AsyncIterator[None]:
+    """The work runs inside the `async with`; if it fails, that is told and nothing else ends."""
+
+    def tell(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("side_work_failed", work=name, error=f"{type(error).__name__}: {error}")
+
     task = asyncio.create_task(work, name=name)
+    task.add_done_callback(tell)
     try:
         yield
     finally:
@@ -298,8 +328,40 @@ def _memory_of(replica_id: ReplicaId, *, pid: int) -> int | None:
 async def end_engines(settings: Settings) -> int:
     """Ends every engine of the state directory; how many there were.
 
-    For a box whose controller is gone; drains nothing. Raises NotLeader while one is there.
+    For a box whose controller is gone; drains nothing. A catalogue or a ledger that cannot be used
+    keeps no engine running: they are ended without a record. Raises NotLeader while a controller is
+    there.
     """
+    try:
+        return await _end_on_record(settings)
+    except (ConfigurationError, LedgerError) as error:
+        why = str(error)
+    structlog.get_logger("foresail.controller").error("engines_end_without_record", error=why)
+    return await end_left_over(settings.state_dir)
+
+
+def count_engines(state_dir: Path) -> int:
+    """Living engines of a state directory."""
+    return len(ProcessRunner(state_dir=state_dir, base_environment=os.environ).find_all())
+
+
+async def end_left_over(state_dir: Path) -> int:
+    """Ends the engines of a state directory without a record of it; how many there were.
+
+    For what a killed controller has left. Raises NotLeader while one is there, and StopFailed.
+    """
+    runner = ProcessRunner(state_dir=state_dir, base_environment=os.environ)
+    if not runner.find_all():
+        return 0
+    with ControllerFence(state_dir):
+        found = runner.find_all()
+        await asyncio.gather(
+            *(runner.end(replica_id=each, timeout_seconds=LEFT_OVER_SECONDS) for each in found)
+        )
+    return len(found)
+
+
+async def _end_on_record(settings: Settings) -> int:
     async with _assembled(settings, journal=lambda it: it) as all_parts:
         all_parts.permission.a_person_ends_engines = True
         await all_parts.executor.recover()

@@ -62,9 +62,14 @@ class DryRunRunner:
         return await self._runner.probe(base_url=base_url, variant=variant)
 
     async def end(self, *, replica_id: ReplicaId, timeout_seconds: float) -> None:
-        """Ends it, when active. Raises StopFailed in dry run if there is something to end."""
-        if self._is_active() or self._runner.find(replica_id) is None:
+        """Ends it, when active. Raises StopFailed in dry run if there is an engine to end.
+
+        What a dead engine has left behind stays in dry run, too.
+        """
+        if self._is_active():
             await self._runner.end(replica_id=replica_id, timeout_seconds=timeout_seconds)
+            return
+        if self._runner.find(replica_id) is None:
             return
         self._log.info("dry_run_stop", replica_id=replica_id)
         raise StopFailed(f"{replica_id}: not stopped, this is a dry run; {_NEXT}")

@@ -110,6 +110,8 @@ def _sampled(run: WorkSample, *, capacity: Capacity, variant_state: VariantState
             output_tokens_per_second=run.run_output_tokens / run.run_seconds,
         )
     )
+    if run.is_saturated and work <= 0:  # stalled, not slow: says nothing of what it can do
+        return variant_state
     if run.is_saturated:
         ratios = bounded(variant_state.saturated_work_ratios, work)
         return replace(variant_state, saturated_work_ratios=ratios)

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     IDLE = "idle"  # no demand for the idle time, down to zero
     YIELD_MEMORY = "yield_memory"  # its memory avoids more violations elsewhere
     ABOVE_MAXIMUM = "above_maximum"
+    NOT_DECLARED = "not_declared"  # the catalogue does not know its service or variant any more
     # hold
     STEADY = "steady"
     SCALE_IN_HOLD = "scale_in_hold"  # fewer would do now, but not yet for long enough

@@ -17,6 +17,7 @@ CONSERVATION_SLACK_REQUESTS = 3.0
 """Readings of one page are taken at one moment; this allows for requests that change state in it."""
 
 CONSERVATION_SLACK_RATIO = 0.02
+"""Of the requests that are held or in flight: those are the ones that can change state."""
 
 
 def doubts(view: ServiceView | None, *, now: float, limit_seconds: float) -> tuple[Doubt, ...]:
@@ -84,5 +85,6 @@ def _needed(view: ServiceView) -> tuple[tuple[str, Number], ...]:
 
 
 def _slack(view: ServiceView) -> float:
-    arrived = fresh_value(view.traffic.arrived_requests_total) or 0.0
-    return max(CONSERVATION_SLACK_REQUESTS, CONSERVATION_SLACK_RATIO * arrived)
+    in_flight = fresh_value(view.traffic.in_flight_requests) or 0.0
+    held = fresh_value(view.traffic.held_requests) or 0.0
+    return max(CONSERVATION_SLACK_REQUESTS, CONSERVATION_SLACK_RATIO * (in_flight + held))

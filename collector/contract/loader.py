@@ -1,9 +1,7 @@
 """Contract files in, `Contracts` out. Reads package data only; every error names file, key and value."""
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import cast
 
 import yaml
 from pydantic import ValidationError
@@ -13,16 +11,23 @@ from collector.contract.schema import (
     EndpointFile,
     SignalFile,
     SourceFile,
+    Vocabulary,
     version_range,
 )
 from collector.errors import ConfigurationError
 from collector.model.contract import (
     CanonicalSignal,
+    ClusterSignal,
     Contract,
     Contracts,
+    DeviceSignal,
     Endpoint,
     EngineSignal,
+    ExporterKind,
     GatewaySignal,
+    HostSignal,
+    Provenance,
+    RouterSignal,
     SeriesSource,
     SignalRule,
     version_numbers,
@@ -39,7 +44,11 @@ def load_contracts() -> Contracts:
     def read(name: str) -> Contract:
         return contract_of((folder / f"{name}.yaml").read_text("utf-8"), name=f"{name}.yaml")
 
-    return Contracts(engines={kind: read(kind.value) for kind in EngineKind}, gateway=read(GATEWAY))
+    return Contracts(
+        engines={kind: read(kind.value) for kind in EngineKind},
+        gateway=read(GATEWAY),
+        exporters={kind: read(kind.value) for kind in ExporterKind},
+    )
 
 
 def contract_of(text: str, *, name: str) -> Contract:
@@ -64,28 +73,37 @@ def _first_error(error: ValidationError) -> str:
 
 
 def _contract(document: ContractFile) -> Contract:
-    kinds = {kind.value for kind in EngineKind}
-    if document.engine not in kinds | {GATEWAY}:
-        raise ValueError(f"engine: {document.engine!r} is none of {sorted(kinds | {GATEWAY})}")
-    vocabulary = _vocabulary(GatewaySignal if document.engine == GATEWAY else EngineSignal)
+    kinds = {kind.value for kind in (*EngineKind, *ExporterKind)} | {GATEWAY}
+    if document.engine not in kinds:
+        raise ValueError(f"engine: {document.engine!r} is none of {sorted(kinds)}")
+    vocabulary = _vocabulary(document.tells)
     _check_covers(document, vocabulary)
     return Contract(
         engine=document.engine,
+        title=document.title,
         versions=version_range(document.versions),
         assumed_version=version_numbers(document.assumed_version),
         endpoints=tuple(_endpoint(endpoint) for endpoint in document.endpoints),
         dropped_suffixes=tuple(document.dropped_suffixes),
         rules={
-            vocabulary[name]: _rule(vocabulary[name], signal)
+            vocabulary[name]: _rule(vocabulary[name], signal, document=document)
             for name, signal in document.signals.items()
         },
-        cannot_see={vocabulary[name]: why for name, why in document.cannot_see.items()},
+        cannot_see=_cannot_see(document, vocabulary),
+        label_names=document.label_names,
     )
 
 
-def _vocabulary(signals: type[StrEnum]) -> Mapping[str, CanonicalSignal]:
-    # Only the two members of the union are passed in.
-    return {signal.value: cast("CanonicalSignal", signal) for signal in signals}
+def _vocabulary(parts: Sequence[Vocabulary]) -> Mapping[str, CanonicalSignal]:
+    signals: Mapping[Vocabulary, Iterable[CanonicalSignal]] = {
+        Vocabulary.ENGINE: EngineSignal,
+        Vocabulary.GATEWAY: GatewaySignal,
+        Vocabulary.ROUTER: RouterSignal,
+        Vocabulary.DEVICE: DeviceSignal,
+        Vocabulary.HOST: HostSignal,
+        Vocabulary.CLUSTER: ClusterSignal,
+    }
+    return {signal.value: signal for part in parts for signal in signals[part]}
 
 
 def _check_covers(document: ContractFile, vocabulary: Mapping[str, CanonicalSignal]) -> None:
@@ -94,8 +112,20 @@ def _check_covers(document: ContractFile, vocabulary: Mapping[str, CanonicalSign
         raise ValueError(f"signals: {unknown[0]!r} is no signal; known are {sorted(vocabulary)}")
     if both := sorted(told & blind):
         raise ValueError(f"cannot_see: {both[0]!r} stands in signals as well; keep one")
-    if silent := sorted(set(vocabulary) - told - blind):
+    silent = sorted(set(vocabulary) - told - blind)
+    if silent and document.cannot_see_others is None:
         raise ValueError(f"signals: {silent[0]!r} is neither there nor in cannot_see")
+
+
+def _cannot_see(
+    document: ContractFile, vocabulary: Mapping[str, CanonicalSignal]
+) -> dict[CanonicalSignal, str]:
+    others = document.cannot_see_others or ""
+    return {
+        signal: document.cannot_see.get(name, others)
+        for name, signal in vocabulary.items()
+        if name not in document.signals
+    }
 
 
 def _endpoint(endpoint: EndpointFile) -> Endpoint:
@@ -108,26 +138,30 @@ def _endpoint(endpoint: EndpointFile) -> Endpoint:
     )
 
 
-def _rule(signal: CanonicalSignal, document: SignalFile) -> SignalRule:
+def _rule(signal: CanonicalSignal, row: SignalFile, *, document: ContractFile) -> SignalRule:
     return SignalRule(
         signal=signal,
-        kind=document.kind,
-        unit=document.unit,
-        keep=tuple(document.keep),
-        aggregate=dict(document.aggregate),
-        sources=tuple(_source(source) for source in document.sources),
-        state_label=document.state_label,
-        states=document.states,
+        kind=row.kind,
+        unit=row.unit,
+        keep=tuple(row.keep),
+        aggregate=dict(row.aggregate),
+        sources=tuple(_source(source, file=document) for source in row.sources),
+        state_label=row.state_label,
+        states=row.states,
     )
 
 
-def _source(document: SourceFile) -> SeriesSource:
+def _source(document: SourceFile, *, file: ContractFile) -> SeriesSource:
+    provenance = document.provenance or file.provenance
+    is_documented = provenance is Provenance.DOCUMENTATION
     return SeriesSource(
         names=_spellings(document.series),
         versions=version_range(document.versions),
         select={label: frozenset(values) for label, values in document.select.items()},
         value_labels=tuple(document.value_labels),
         scale=document.scale,
+        provenance=provenance,
+        reference=(document.reference or file.reference) if is_documented else document.reference,
     )
 
 

@@ -4,12 +4,14 @@ Unknown keys are errors: a misspelt key would otherwise silently leave a signal 
 """
 
 import re
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from collector.model.contract import (
     Aggregation,
+    Provenance,
     SeriesKind,
     SleepState,
     VersionRange,
@@ -42,6 +44,17 @@ def _checked_series(text: str) -> str:
     return text
 
 
+class Vocabulary(StrEnum):
+    """Which list of signals a file has to answer for."""
+
+    ENGINE = "engine"
+    GATEWAY = "gateway"
+    ROUTER = "router"
+    DEVICE = "device"
+    HOST = "host"
+    CLUSTER = "cluster"
+
+
 RangeText = Annotated[str, AfterValidator(_checked_range)]
 
 
@@ -57,6 +70,8 @@ class SourceFile(_Strict):
     select: dict[str, list[str]] = {}
     value_labels: list[str] = []
     scale: Annotated[float, Field(gt=0)] = 1.0
+    provenance: Provenance | None = None  # the file's own where a row does not say
+    reference: str = ""
 
 
 class SignalFile(_Strict):
@@ -100,9 +115,26 @@ class ContractFile(_Strict):
     """A whole file."""
 
     engine: str
+    title: str
+    tells: Annotated[list[Vocabulary], Field(min_length=1)]
+    provenance: Provenance  # of every row that does not say otherwise
+    reference: str = ""  # project and document, for the rows whose provenance is documentation
     versions: RangeText
     assumed_version: str
     dropped_suffixes: list[str]
     endpoints: Annotated[list[EndpointFile], Field(min_length=1)]
     signals: dict[str, SignalFile]
     cannot_see: dict[str, str]
+    cannot_see_others: str | None = None  # why every signal is missing that is not named above
+    label_names: dict[str, str] = {}  # {label of some versions: the label these rules use}
+
+    @model_validator(mode="after")
+    def _says_where_it_is_written(self) -> "ContractFile":
+        for name, signal in self.signals.items():
+            for source in signal.sources:
+                provenance = source.provenance or self.provenance
+                if provenance is Provenance.DOCUMENTATION and not (
+                    source.reference or self.reference
+                ):
+                    raise ValueError(f"{name}: a documented series needs a reference")
+        return self

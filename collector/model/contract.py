@@ -7,7 +7,7 @@ reading, never as a quiet engine.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from collector.model.replica import EngineKind
@@ -30,6 +30,17 @@ class EngineSignal(StrEnum):
     KV_USE_RATIO = "kv_use_ratio"
     KV_CAPACITY_TOKENS = "kv_capacity_tokens"
     SLEEP_STATE = "sleep_state"
+    TIME_PER_OUTPUT_TOKEN = "time_per_output_token"  # noqa: S105  mean of one finished request
+    PREFIX_CACHE_QUERIED_TOKENS_TOTAL = "prefix_cache_queried_tokens_total"  # noqa: S105
+    PREFIX_CACHE_HIT_TOKENS_TOTAL = "prefix_cache_hit_tokens_total"  # noqa: S105
+    FAILED_REQUESTS_TOTAL = "failed_requests_total"
+    REJECTED_REQUESTS_TOTAL = "rejected_requests_total"  # turned away before they were queued
+    REQUEST_PROMPT_TOKENS = "request_prompt_tokens"  # noqa: S105  length of one request
+    REQUEST_OUTPUT_TOKENS = "request_output_tokens"  # noqa: S105
+    LORA_SLOTS_IN_USE = "lora_slots_in_use"
+    SLEEP_OPERATION_TIME = "sleep_operation_time"  # by operation
+    KV_BLOCK_TOKENS = "kv_block_tokens"  # noqa: S105  tokens in one block of the KV cache
+    CONTEXT_LENGTH_TOKENS = "context_length_tokens"  # noqa: S105
 
 
 class GatewaySignal(StrEnum):
@@ -51,7 +62,101 @@ class GatewaySignal(StrEnum):
     ROUTES_VERSION = "routes_version"  # of the gateway, no service
 
 
-CanonicalSignal = EngineSignal | GatewaySignal
+class RouterSignal(StrEnum):
+    """What the router or gateway of somebody else tells, per model it serves."""
+
+    MODEL_REQUESTS_TOTAL = "model_requests_total"
+    MODEL_FAILED_REQUESTS_TOTAL = "model_failed_requests_total"
+    MODEL_RUNNING_REQUESTS = "model_running_requests"  # taken and not answered in full
+    MODEL_WAITING_REQUESTS = "model_waiting_requests"
+    MODEL_PROMPT_TOKENS_TOTAL = "model_prompt_tokens_total"  # noqa: S105
+    MODEL_OUTPUT_TOKENS_TOTAL = "model_output_tokens_total"  # noqa: S105
+    MODEL_TIME_TO_FIRST_TOKEN = "model_time_to_first_token"  # noqa: S105
+    MODEL_INTER_TOKEN_LATENCY = "model_inter_token_latency"  # noqa: S105
+    MODEL_TIME_PER_OUTPUT_TOKEN = "model_time_per_output_token"  # noqa: S105
+    MODEL_END_TO_END_LATENCY = "model_end_to_end_latency"
+    MODEL_QUEUE_TIME = "model_queue_time"
+    READY_ENDPOINTS = "ready_endpoints"  # by pool, or by model
+
+
+class DeviceSignal(StrEnum):
+    """What an exporter tells of one accelerator or of one of its slices."""
+
+    DEVICE_UTILISATION_RATIO = "device_utilisation_ratio"
+    DEVICE_TENSOR_ACTIVE_RATIO = "device_tensor_active_ratio"
+    DEVICE_MEMORY_ACTIVE_RATIO = "device_memory_active_ratio"
+    DEVICE_MEMORY_USED_BYTES = "device_memory_used_bytes"
+    DEVICE_MEMORY_FREE_BYTES = "device_memory_free_bytes"
+    DEVICE_POWER_WATTS = "device_power_watts"
+    DEVICE_ENERGY_JOULES_TOTAL = "device_energy_joules_total"
+    DEVICE_TEMPERATURE_CELSIUS = "device_temperature_celsius"
+    DEVICE_SM_CLOCK_HERTZ = "device_sm_clock_hertz"
+    DEVICE_MEMORY_CLOCK_HERTZ = "device_memory_clock_hertz"
+    DEVICE_XID_LAST = "device_xid_last"  # code of the last fault; stays until the driver restarts
+    DEVICE_XID_COUNT = "device_xid_count"  # by code, within the exporter's window
+    DEVICE_ECC_DOUBLE_BIT_ERRORS_TOTAL = "device_ecc_double_bit_errors_total"
+    DEVICE_ECC_SINGLE_BIT_ERRORS_TOTAL = "device_ecc_single_bit_errors_total"
+    DEVICE_ROW_REMAP_FAILURE = "device_row_remap_failure"
+    DEVICE_POWER_VIOLATION_SECONDS_TOTAL = "device_power_violation_seconds_total"
+    DEVICE_THERMAL_VIOLATION_SECONDS_TOTAL = "device_thermal_violation_seconds_total"
+    DEVICE_NVLINK_CRC_ERRORS_TOTAL = "device_nvlink_crc_errors_total"
+    DEVICE_NVLINK_RECOVERY_ERRORS_TOTAL = "device_nvlink_recovery_errors_total"
+
+
+class HostSignal(StrEnum):
+    """What an exporter tells of one machine."""
+
+    HOST_MEMORY_TOTAL_BYTES = "host_memory_total_bytes"
+    HOST_MEMORY_AVAILABLE_BYTES = "host_memory_available_bytes"
+    HOST_SWAP_FREE_BYTES = "host_swap_free_bytes"
+    HOST_MEMORY_PRESSURE_SOME_SECONDS_TOTAL = "host_memory_pressure_some_seconds_total"
+    HOST_MEMORY_PRESSURE_FULL_SECONDS_TOTAL = "host_memory_pressure_full_seconds_total"
+    HOST_OUT_OF_MEMORY_KILLS_TOTAL = "host_out_of_memory_kills_total"
+    HOST_POWER_WATTS = "host_power_watts"
+    HOST_TEMPERATURE_CELSIUS = "host_temperature_celsius"  # by sensor
+
+
+class ClusterSignal(StrEnum):
+    """What an exporter tells of the objects of one Kubernetes cluster."""
+
+    WANTED_REPLICAS = "wanted_replicas"  # by namespace and deployment
+    AVAILABLE_REPLICAS = "available_replicas"  # by namespace and deployment
+    POD_PHASE = "pod_phase"  # 1 for the phase that holds, by namespace, pod and phase
+    POD_RESTARTS_TOTAL = "pod_restarts_total"  # by namespace, pod and container
+    REQUESTED_RESOURCES = "requested_resources"  # by namespace, pod, container and resource
+    ALLOCATABLE_RESOURCES = "allocatable_resources"  # by node and resource
+    AUTOSCALER_WANTED_REPLICAS = "autoscaler_wanted_replicas"  # by namespace and autoscaler
+    AUTOSCALER_MAX_REPLICAS = "autoscaler_max_replicas"  # by namespace and autoscaler
+
+
+CanonicalSignal = (
+    EngineSignal | GatewaySignal | RouterSignal | DeviceSignal | HostSignal | ClusterSignal
+)
+
+
+class ExporterKind(StrEnum):
+    """Pages with a contract that are neither an engine's nor our gateway's."""
+
+    DCGM_EXPORTER = "dcgm_exporter"
+    NODE_EXPORTER = "node_exporter"
+    IPMI_EXPORTER = "ipmi_exporter"
+    KUBE_STATE_METRICS = "kube_state_metrics"
+    LLAMA_SWAP = "llama_swap"
+    DYNAMO_FRONTEND = "dynamo_frontend"
+    LITELLM = "litellm"
+    ENDPOINT_PICKER = "endpoint_picker"
+    PRODUCTION_STACK_ROUTER = "production_stack_router"
+    ENVOY_AI_GATEWAY = "envoy_ai_gateway"
+    KSERVE_PYTHON = "kserve_python"
+
+
+class Provenance(StrEnum):
+    """How we know that a series means what its row says."""
+
+    CAPTURE = "capture"  # seen on the page of a running server; the page is in the tests
+    PACKAGE = "package"  # read out of released packages, `packages/*.json`
+    DOCUMENTATION = "documentation"  # its makers say so; `reference` says where
+    OWN = "own"  # we write the page
 
 
 class SeriesKind(StrEnum):
@@ -119,6 +224,8 @@ class SeriesSource:
     select: Mapping[str, frozenset[str]]  # {label: values that count}; others are another thing
     value_labels: tuple[str, ...]  # INFO only: the value is the product of these labels
     scale: float  # to the base unit
+    provenance: Provenance
+    reference: str = ""  # project and document; not empty for documentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +256,15 @@ class Endpoint:
 class Contract:
     """Everything known about the metric page of one engine (or of the gateway)."""
 
-    engine: str  # an EngineKind value, or "foresail_gateway"
+    engine: str  # an EngineKind or ExporterKind value, or "foresail_gateway"
     versions: VersionRange  # the contract was held against these
     assumed_version: tuple[int, ...]  # taken where nobody can say which version runs
     endpoints: tuple[Endpoint, ...]
     dropped_suffixes: tuple[str, ...]  # series that carry nothing, e.g. "_created"
     rules: Mapping[CanonicalSignal, SignalRule]
     cannot_see: Mapping[CanonicalSignal, str]  # {signal: why, in one sentence}
+    title: str = ""  # its makers' name for it
+    label_names: Mapping[str, str] = field(default_factory=dict)  # {label of some versions: ours}
 
     def metrics_path(self, version: tuple[int, ...] | None) -> str | None:
         """The path that may be polled for metrics; None when looking would change the engine."""
@@ -173,3 +282,4 @@ class Contracts:
 
     engines: Mapping[EngineKind, Contract]
     gateway: Contract
+    exporters: Mapping[ExporterKind, Contract] = field(default_factory=dict)

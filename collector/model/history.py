@@ -43,6 +43,21 @@ class Signal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """One width of bins and how far back it is kept."""
+
+    bin_seconds: float  # > 0
+    keep_seconds: float  # >= bin_seconds
+
+    def __post_init__(self) -> None:
+        if self.bin_seconds <= 0 or self.keep_seconds < self.bin_seconds:
+            raise ValueError(
+                "0 < bin_seconds <= keep_seconds must hold, got "
+                f"{self.bin_seconds} and {self.keep_seconds}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalBins:
     """One signal. Shapes: all (n_services, n_bins), oldest bin first, the last one still open."""
 

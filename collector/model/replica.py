@@ -11,6 +11,12 @@ class EngineKind(StrEnum):
 
     VLLM = "vllm"
     LLAMA_CPP = "llama_cpp"
+    SGLANG = "sglang"
+    TENSORRT_LLM = "tensorrt_llm"  # trtllm-serve
+    TRITON = "triton"  # with the TensorRT-LLM backend
+    LMDEPLOY = "lmdeploy"
+    TGI = "tgi"
+    OLLAMA = "ollama"
 
 
 class ReplicaState(StrEnum):

@@ -16,12 +16,16 @@ _SHOWN_BAD_LINES = 5
 _SHOWN_CHARACTERS = 60
 
 # Possessive repeats: the time is linear in the line, whatever garbage it holds.
-_LINE = re.compile(
+_SERIES_TEXT = (
     r"([a-zA-Z_:][a-zA-Z0-9_:]*+)"
     r'[ \t]*+(?:\{((?:[^"{}]++|"(?:[^"\\]++|\\.)*+")*+)\}[ \t]*+)?'
-    r"(?<=[ \t}])([0-9eE.+\-INFinfaA]++)"
-    r"(?:[ \t]++-?[0-9.]++)?[ \t]*+(?:#.*)?"
 )
+_NUMBER_TEXT = r"[0-9eE.+\-INFinfaA]"
+_LINE = re.compile(
+    rf"{_SERIES_TEXT}(?<=[ \t}}])({_NUMBER_TEXT}++)(?:[ \t]++-?[0-9.]++)?[ \t]*+(?:#.*)?"
+)
+_SERIES = re.compile(_SERIES_TEXT)
+_NUMBERS = re.compile(f"{_NUMBER_TEXT}*+")
 _LABEL = re.compile(
     r'[ \t]*+([a-zA-Z_][a-zA-Z0-9_]*+)[ \t]*+=[ \t]*+"((?:[^"\\]++|\\.)*+)"[ \t]*+(?:,|$)'
 )
@@ -109,6 +113,38 @@ def parse_exposition(
         contradicted=frozenset(page.contradicted),
         problems=tuple(Problem(source=source, message=message) for message in page.messages),
     )
+
+
+def split_exposition(text: str) -> tuple[list[str], list[float]] | None:
+    """What stands before the value, and the value, of every line; None when that is not so simple.
+
+    A quick look at a page of plain `series value` lines, which `parsed_series` may still refuse;
+    whatever else a page holds (times, exemplars, a cut, a bad value) is for `parse_exposition`.
+    """
+    lines = text.split("\n")
+    if lines.pop():
+        return None
+    parts = [line.rpartition(" ") for line in lines if line and line[0] != "#"]
+    values = [value for _, _, value in parts]
+    if _NUMBERS.fullmatch("".join(values)) is None:  # float() would take 1_0 and other digits
+        return None
+    try:
+        return [series for series, _, _ in parts], list(map(float, values))
+    except ValueError:
+        return None
+
+
+def parsed_series(text: str) -> tuple[str, Labels] | None:
+    """Name and labels of what stands before a value; None when it cannot be read.
+
+    A line of this text, one space and a number means to `parse_exposition` exactly this series.
+    """
+    match = _SERIES.fullmatch(text)
+    if match is None:
+        return None
+    name, label_text = match.groups()
+    labels = _parsed_labels(label_text or "")
+    return None if labels is None else (name, labels)
 
 
 def _read_line(page: _Page, *, line: str, number: int, dropped_suffixes: tuple[str, ...]) -> None:

@@ -1,48 +1,87 @@
-"""Bucket series of one page as histograms. Pure.
+"""Bucket series as histograms. Pure.
 
 Edges are compared as numbers: `le="1"` and `le="1.0"` are the same bucket. Buckets are cumulative on
 the page and separate in a `Histogram`; counts that fall from one edge to the next contradict.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from operator import sub
 
 from collector.model.contract import Aggregation
 from collector.model.histogram import Histogram
 from collector.model.reading import MissingReason
-from collector.model.samples import Labels, Sample
-from collector.normalise.points import Point
+from collector.model.samples import Labels
+from collector.normalise.points import Known, Line, Part, Point, labels_without
 
-_Buckets = dict[float, float]
+
+@dataclass(frozen=True, slots=True)
+class HistogramPart:
+    """One histogram: where its buckets and its sum stand on the page."""
+
+    upper_bounds: tuple[float, ...]  # scaled, rising, without +Inf
+    buckets: tuple[int, ...]  # indices of the cumulative counts, the one of +Inf last
+    doubles: tuple[tuple[int, int], ...]  # two spellings of one edge must agree
+    total: int  # index of the sum of all observed values
+    scale: float
+
+    def value(self, values: Sequence[float]) -> Histogram | MissingReason:
+        """The histogram, or why these values are none."""
+        if any(values[one] != values[other] for one, other in self.doubles):
+            return MissingReason.CONTRADICTED
+        cumulative = [values[index] for index in self.buckets]
+        total = values[self.total] * self.scale
+        if not all(map(math.isfinite, cumulative)) or min(cumulative) < 0:
+            return MissingReason.NOT_A_NUMBER
+        if not math.isfinite(total):
+            return MissingReason.NOT_A_NUMBER
+        counts = (cumulative[0], *map(sub, cumulative[1:], cumulative))
+        if min(counts) < 0:
+            return MissingReason.CONTRADICTED
+        return Histogram(upper_bounds=self.upper_bounds, counts=counts, sum=total)
 
 
 def histogram_points(
-    *, buckets: Sequence[Sample], sums: Sequence[Sample], scale: float
+    *, buckets: Sequence[Line], sums: Sequence[Line], scale: float
 ) -> list[Point[Histogram]]:
     """One point per label set; a label set with half of its series is SERIES_ABSENT."""
-    by_labels: dict[Labels, _Buckets | MissingReason] = {}
-    for sample in buckets:
-        rest = tuple(pair for pair in sample.labels if pair[0] != "le")
-        known = by_labels.setdefault(rest, {})
-        by_labels[rest] = _with_bucket(known, sample=sample)
-    totals = {sample.labels: sample.value for sample in sums}
+    by_labels: dict[Labels, list[Line]] = {}
+    for line in buckets:
+        by_labels.setdefault(labels_without(line.labels, "le"), []).append(line)
+    totals = {line.labels: line for line in sums}
     return [
-        Point(labels=labels, value=_histogram(found, total=totals.get(labels), scale=scale))
-        for labels, found in by_labels.items()
+        Point(labels, _part(lines, total=totals.get(labels), scale=scale))
+        for labels, lines in by_labels.items()
     ]
 
 
-def _with_bucket(known: _Buckets | MissingReason, *, sample: Sample) -> _Buckets | MissingReason:
-    if isinstance(known, MissingReason):
-        return known
-    edge = _edge(dict(sample.labels).get("le", ""))
-    if edge is None or not math.isfinite(sample.value) or sample.value < 0:
-        return MissingReason.NOT_A_NUMBER
-    if known.get(edge, sample.value) != sample.value:
-        return MissingReason.CONTRADICTED
-    known[edge] = sample.value
-    return known
+def _part(lines: Sequence[Line], *, total: Line | None, scale: float) -> Part[Histogram]:
+    if any(line.is_contradicted for line in (*lines, *([total] if total else []))):
+        return Known(MissingReason.CONTRADICTED)
+    by_edge: dict[float, int] = {}
+    doubles: list[tuple[int, int]] = []
+    for line in lines:
+        edge = _edge(dict(line.labels).get("le", ""))
+        if edge is None:
+            return Known(MissingReason.NOT_A_NUMBER)
+        first = by_edge.setdefault(edge, line.index)
+        if first != line.index:
+            doubles.append((first, line.index))
+    if total is None or math.inf not in by_edge:
+        return Known(MissingReason.SERIES_ABSENT)
+    *edges, _ = sorted(by_edge)
+    bounds = tuple(edge * scale for edge in edges)
+    if -math.inf in bounds or any(above <= below for below, above in pairwise(bounds)):
+        return Known(MissingReason.CONTRADICTED)
+    return HistogramPart(
+        upper_bounds=bounds,
+        buckets=tuple(by_edge[edge] for edge in (*edges, math.inf)),
+        doubles=tuple(doubles),
+        total=total.index,
+        scale=scale,
+    )
 
 
 def _edge(text: str) -> float | None:
@@ -51,24 +90,6 @@ def _edge(text: str) -> float | None:
     except ValueError:
         return None
     return None if math.isnan(edge) else edge
-
-
-def _histogram(
-    found: Mapping[float, float] | MissingReason, *, total: float | None, scale: float
-) -> Histogram | MissingReason:
-    if isinstance(found, MissingReason):
-        return found
-    if total is None or math.inf not in found:
-        return MissingReason.SERIES_ABSENT
-    if not math.isfinite(total):
-        return MissingReason.NOT_A_NUMBER
-    edges = sorted(found)
-    cumulative = [found[edge] for edge in edges]
-    counts = (cumulative[0], *(above - below for below, above in pairwise(cumulative)))
-    bounds = tuple(edge * scale for edge in edges[:-1])
-    if min(counts) < 0 or -math.inf in found:
-        return MissingReason.CONTRADICTED
-    return Histogram(upper_bounds=bounds, counts=counts, sum=total * scale)
 
 
 def combined_histograms(

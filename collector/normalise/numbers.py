@@ -1,45 +1,61 @@
-"""Counters, gauges and info series of one page as points, and how they are combined. Pure."""
+"""Counters, gauges and info series as points, and how they are combined. Pure."""
 
 import math
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from collector.model.contract import Aggregation, SeriesKind, SeriesSource, SignalRule
 from collector.model.reading import MissingReason
-from collector.model.samples import Sample
-from collector.normalise.points import Point
+from collector.normalise.points import Known, Line, Point
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPart:
+    """One counter or gauge."""
+
+    index: int
+    scale: float
+    lowest: float  # what is under it is no number; 0 for counters
+
+    def value(self, values: Sequence[float]) -> float | MissingReason:
+        """The scaled value; NaN, infinities and counters below zero are NOT_A_NUMBER."""
+        scaled = values[self.index] * self.scale
+        if self.lowest <= scaled <= sys.float_info.max:  # NaN fails every comparison
+            return scaled
+        return MissingReason.NOT_A_NUMBER
 
 
 def number_points(
-    samples: Sequence[Sample], *, rule: SignalRule, source: SeriesSource
+    lines: Sequence[Line], *, rule: SignalRule, source: SeriesSource
 ) -> list[Point[float]]:
-    """One point per series; NaN, infinities and counters below zero are NOT_A_NUMBER."""
+    """One point per series."""
+    lowest = 0.0 if rule.kind is SeriesKind.COUNTER else -sys.float_info.max
     return [
-        Point(labels=sample.labels, value=_checked(sample.value, kind=rule.kind, source=source))
-        for sample in samples
+        Point(
+            line.labels,
+            Known(MissingReason.CONTRADICTED)
+            if line.is_contradicted
+            else NumberPart(line.index, source.scale, lowest),
+        )
+        for line in lines
     ]
 
 
-def _checked(value: float, *, kind: SeriesKind, source: SeriesSource) -> float | MissingReason:
-    scaled = value * source.scale
-    if not math.isfinite(scaled) or (kind is SeriesKind.COUNTER and scaled < 0):
-        return MissingReason.NOT_A_NUMBER
-    return scaled
-
-
 def info_points(
-    samples: Sequence[Sample], *, rule: SignalRule, source: SeriesSource
+    lines: Sequence[Line], *, rule: SignalRule, source: SeriesSource
 ) -> list[Point[float]]:
     """The product of the value labels of each series; a series that lacks one gives no point."""
     points: list[Point[float]] = []
-    for sample in samples:
-        labels = dict(sample.labels)
+    for line in lines:
+        labels = dict(line.labels)
         value = _product([labels.get(label, "") for label in source.value_labels])
         if value is not None:
             # Info series carry their whole configuration as labels: only the rule's own ones count.
             ours = tuple(
-                pair for pair in sample.labels if pair[0] in rule.keep or pair[0] in rule.aggregate
+                pair for pair in line.labels if pair[0] in rule.keep or pair[0] in rule.aggregate
             )
-            points.append(Point(labels=ours, value=value * source.scale))
+            points.append(Point(ours, Known(value * source.scale)))
     return points
 
 

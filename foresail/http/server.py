@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +12,8 @@ from fastapi import FastAPI
 from collector.errors import ConfigurationError
 
 START_TIMEOUT_SECONDS = 10.0
+END_TIMEOUT_SECONDS = 2
+"""For answers under way; a client that does not read its answer must not keep the process."""
 
 
 class _Server(uvicorn.Server):
@@ -24,18 +27,33 @@ class _Server(uvicorn.Server):
 async def serving(app: FastAPI, *, host: str, port: int) -> AsyncIterator[None]:
     """The app answers inside the `async with`. Raises ConfigurationError when the port is taken."""
     listener = _listener(host=host, port=port)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=END_TIMEOUT_SECONDS,
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
-        async with asyncio.timeout(START_TIMEOUT_SECONDS):
-            while not (server.started or task.done()):  # noqa: ASYNC110  uvicorn has no event
-                await asyncio.sleep(0.01)
+        await _until_started(server, task)
         yield
     finally:
         server.should_exit = True
-        await task
+        await asyncio.gather(task, return_exceptions=True)
         listener.close()
+
+
+async def _until_started(server: _Server, task: asyncio.Task[None]) -> None:
+    """Raises what ended the server before it listened, and TimeoutError."""
+    async with asyncio.timeout(START_TIMEOUT_SECONDS):
+        while not server.started:
+            if task.done():
+                task.result()
+                raise ConfigurationError("controller: the HTTP server ended while it started")
+            await asyncio.sleep(0.01)
 
 
 def _listener(*, host: str, port: int) -> socket.socket:
@@ -43,7 +61,10 @@ def _listener(*, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
+        # The address is in create_server's own words, too; a name that is not found has no errno.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or error
         raise ConfigurationError(
-            f"controller: cannot listen on {host}:{port}: {error.strerror or error}; stop what uses "
-            "it, or set controller.port in foresail.yaml to another one"
+            f"controller: cannot listen on {host}:{port}: {why}; stop what uses it, or set "
+            "controller.port in foresail.yaml to another one"
         ) from error

@@ -65,9 +65,8 @@ def decided(**given: Any) -> Decided:
     given.setdefault("state", ControllerState(services={CHAT: make_service_state()}))
     given.setdefault("now", NOW)
     result = decide(**given)
-    assert [each.service for each in result.decisions] == [
-        each.name for each in given["catalogue"].services
-    ]
+    declared = [each.name for each in given["catalogue"].services]
+    assert [each.service for each in result.decisions][: len(declared)] == declared
     decisions_json(result.decisions)
     state_json(result.next_state)
     return result
@@ -242,7 +241,7 @@ def test_a_replica_told_twice_counts_once() -> None:
         pytest.param(make_replica_view("x", variant="gone"), id="of-no-variant"),
     ],
 )
-def test_replicas_of_nothing_declared_are_neither_counted_nor_stopped(stranger: Any) -> None:
+def test_replicas_of_nothing_declared_are_not_counted_as_supply(stranger: Any) -> None:
     result = decided(
         snapshot=make_snapshot(services=[make_view()], replicas=[stranger]),
         history=make_history({CHAT: steady(0.3)}),
@@ -251,6 +250,21 @@ def test_replicas_of_nothing_declared_are_neither_counted_nor_stopped(stranger: 
     assert decision.evidence.supply_replicas == 0
     assert isinstance(decision.action, Scale)
     assert decision.action.direction is Direction.OUT
+
+
+def test_a_service_that_left_the_catalogue_is_stopped_even_without_data() -> None:
+    strangers = [make_replica_view(name, service="gone") for name in ("b", "a")]
+    result = decided(snapshot=make_snapshot(services=[make_view()], replicas=strangers))
+    retired = result.decisions[-1]
+    assert (retired.service, retired.reason) == ("gone", Reason.NOT_DECLARED)
+    assert isinstance(retired.action, Scale)
+    assert retired.action.stop_replicas == ("a", "b")
+
+
+def test_a_replica_of_no_service_that_still_starts_is_left_to_finish() -> None:
+    stranger = make_replica_view("x", service="gone", state=ReplicaState.LOADING)
+    result = decided(snapshot=make_snapshot(services=[make_view()], replicas=[stranger]))
+    assert [each.service for each in result.decisions] == [CHAT]
 
 
 def test_two_views_of_one_service_are_not_added() -> None:

@@ -1,17 +1,63 @@
-"""What every `HistoryStore` adapter must do. A new adapter is added to STORES."""
+"""What every `HistoryStore` adapter that is written to must do. A new one is added to STORES.
+
+Prometheus scrapes by itself: what it must do is in test_history_readers.py.
+"""
 
 import math
 
 import numpy as np
 import pytest
 
+from collector.history.day_files import DayFileHistory
 from collector.history.memory import MemoryHistoryStore
-from collector.model.history import Signal
+from collector.model.history import Resolution, Signal
 from collector.model.ids import ServiceName
 
 CHAT, EMBED = ServiceName("chat"), ServiceName("embed")
 BIN, KEEP = 10.0, 100.0
-STORES = {"memory": lambda path: MemoryHistoryStore(bin_seconds=BIN, keep_seconds=KEEP)}
+COARSE = Resolution(bin_seconds=50.0, keep_seconds=500.0)
+
+
+def _memory(path):
+    return MemoryHistoryStore(bin_seconds=BIN, keep_seconds=KEEP, coarser=(COARSE,))
+
+
+class ReopenedDayFiles:
+    """Day files of a process that ends after every interval: the next one must go on as if it had not."""
+
+    def __init__(self, path):
+        self._path = path
+
+    @property
+    def resolutions(self):
+        return self._opened().resolutions
+
+    def append(self, **interval):
+        store = self._opened()
+        store.append(**interval)
+        store.close()
+        store.tidy()
+
+    def history(self, **question):
+        return self._opened().history(**question)
+
+    def _opened(self):
+        return _day_files(self._path)
+
+
+def _day_files(path):
+    reports = []
+    store = DayFileHistory(
+        path,
+        finest=Resolution(bin_seconds=BIN, keep_seconds=KEEP),
+        coarser=(COARSE,),
+        report=reports.append,
+    )
+    assert reports == []
+    return store
+
+
+STORES = {"memory": _memory, "day files": _day_files, "reopened day files": ReopenedDayFiles}
 
 
 @pytest.fixture(params=STORES, name="store")
@@ -28,12 +74,19 @@ def add(store, start, end, value=None, *, level=None, service=CHAT):
     )
 
 
-def bins(store, now, *, signal=Signal.ARRIVED_REQUESTS, service=CHAT, window=30.0):
+def bins(
+    store, now, *, signal=Signal.ARRIVED_REQUESTS, service=CHAT, window=30.0, bin_seconds=None
+):
     """(sums, maxima, covered seconds) of the bins of the window."""
-    history = store.history(services=[service], window_seconds=window, now_timestamp_seconds=now)
+    history = store.history(
+        services=[service],
+        window_seconds=window,
+        now_timestamp_seconds=now,
+        bin_seconds=bin_seconds,
+    )
     found = history.signals[signal]
     return tuple(
-        array[0].round(9).tolist() for array in (found.sums, found.maxima, found.covered_seconds)
+        array[0].round(6).tolist() for array in (found.sums, found.maxima, found.covered_seconds)
     )
 
 
@@ -165,3 +218,46 @@ def test_many_services_have_room(store):
         )
     assert bins(store, 1005, service=ServiceName("s39"))[0] == [0, 0, 39]
     assert bins(store, 1005, service=ServiceName("s1"))[0] == [0, 0, 1]
+
+
+def test_the_resolutions_are_told_finest_first(store):
+    assert store.resolutions == (Resolution(bin_seconds=BIN, keep_seconds=KEEP), COARSE)
+
+
+def test_another_width_of_bins_is_refused(store):
+    with pytest.raises(ValueError, match="one of 10, 50, got 15"):
+        bins(store, 1000, bin_seconds=15.0)
+
+
+def test_a_coarse_bin_is_what_its_fine_ones_are_together_open_or_closed(store):
+    add(store, 1000, 1010, 5)
+    add(store, 1030, 1045, 3)
+    opened = ([0, 8], [0, 5], [0, 25])
+    assert bins(store, 1045, window=100, bin_seconds=50) == opened
+    add(store, 1045, 1062, 17)
+    assert bins(store, 1062, window=100, bin_seconds=50) == ([13, 12], [5, 10], [30, 12])
+
+
+def test_coarse_bins_outlive_the_fine_ones(store):
+    for start in range(1000, 1400, 20):
+        add(store, start, start + 20, 4)
+    assert bins(store, 1399, window=KEEP * 10)[0] == [2] * 10
+    assert bins(store, 1399, window=400, bin_seconds=50)[0] == [10] * 8
+    assert bins(store, 1399, window=5000, bin_seconds=50)[0] == [0, 0, *[10] * 8]
+    add(store, 2000, 2010, 1)
+    assert bins(store, 1399, window=100, bin_seconds=50)[0] == [0, 0]  # no longer kept
+
+
+def test_a_gap_longer_than_the_ring_keeps_what_was_before_it(store):
+    add(store, 1000, 1015, 6)
+    add(store, 1115, 1120, 1)
+    assert bins(store, 1120, window=150, bin_seconds=50)[0] == [6, 0, 1]
+
+
+def test_coarse_bins_forget_the_future_too(store):
+    add(store, 1000, 1010, 1)
+    add(store, 1040, 1100, 6)
+    add(store, 1020, 1021, 5)  # set back
+    assert bins(store, 1099, window=100, bin_seconds=50)[0] == [1, 0]
+    add(store, 1030, 1060, 3)
+    assert bins(store, 1060, window=100, bin_seconds=50)[0] == [3, 1]

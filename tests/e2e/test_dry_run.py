@@ -93,30 +93,14 @@ async def test_a_dry_run_keeps_the_engines_it_finds_and_their_traffic(tmp_path: 
         engines = it.engine_pids()
         first.send_signal(signal.SIGKILL)
         first.wait()
-        it.write_catalogue(content(mode="dry_run"))  # nobody needs the engine any more
         with foreign_engine(it) as foreign:
-            it.start("controller")
+            it.write_catalogue(content(mode="dry_run"))  # nobody needs the engine any more
+            dry = it.start("controller")
             await decided(it, direction=Direction.IN, verdict=Verdict.DRY_RUN)
             await ticks(it, 3)
-            assert foreign.poll() is None
             assert it.engine_pids() == {**engines, "chat-foreign-1": foreign.pid}
-            assert await Streams(url=it.gateway_url).ask_once() is None
-        it.write_catalogue(content(mode="active"))
-
-        async def is_empty() -> bool:
-            return it.engine_pids() == {}
-
-        await wait_until(is_empty, what=lambda: it.log("controller")[-1500:])
-
-
-async def test_what_no_journal_answers_for_is_ended_only_when_active(tmp_path: Path) -> None:
-    with desk(tmp_path, content(mode="dry_run")) as it:
-        it.start("gateway")
-        with foreign_engine(it) as foreign:
-            dry = it.start("controller")
-            await ticks(it, 3)
-            assert foreign.poll() is None
             assert it.events("controller", "dry_run_stop")
+            assert await Streams(url=it.gateway_url).ask_once() is None
             dry.terminate()
             assert dry.wait(20) == 0
             assert foreign.poll() is None
@@ -124,10 +108,10 @@ async def test_what_no_journal_answers_for_is_ended_only_when_active(tmp_path: P
             it.write_catalogue(content(mode="active"))
             it.start("controller")
 
-            async def is_gone() -> bool:
-                return foreign.poll() is not None
+            async def are_gone() -> bool:
+                return foreign.poll() is not None and it.engine_pids() == {}
 
-            await wait_until(is_gone, what=lambda: it.log("controller")[-1500:])
+            await wait_until(are_gone, what=lambda: it.log("controller")[-1500:])
 
 
 @contextmanager

@@ -50,7 +50,9 @@ async def all_up(it: Desk, prometheus: Prometheus, *, engines: int) -> None:
     await wait_until(are_up, what=lambda: str(seen))
 
 
-async def test_a_scale_out_can_be_read_from_prometheus(tmp_path: Path) -> None:
+async def test_a_scale_out_can_be_read_from_prometheus_and_promtool_finds_no_fault(
+    tmp_path: Path,
+) -> None:
     content = catalogue({"chat": service(min_replicas=1, max_replicas=2)})
     content["control"] = {**content["control"], "scale_in_hold": "60s"}
     with desk(tmp_path, content) as it:
@@ -72,6 +74,11 @@ async def test_a_scale_out_can_be_read_from_prometheus(tmp_path: Path) -> None:
             assert await prometheus.value("sum(llamacpp:tokens_predicted_total)")
             assert len(await prometheus.query("llamacpp:requests_processing")) == 2
             await agrees_with_the_gateway(it, prometheus, completed=streams.completed)
+        for url in (it.controller_url, it.gateway_url):
+            page = await read_text(f"{url}/metrics")
+            assert page is not None
+            assert len(parse_samples(page)) > 30
+            assert lint(page) == ""  # of `promtool check metrics`
 
 
 async def seen(prometheus: Prometheus, expression: str, expected: float) -> None:
@@ -103,18 +110,3 @@ async def agrees_with_the_gateway(it: Desk, prometheus: Prometheus, *, completed
         edge = "+Inf" if labels["le"] == "+Inf" else repr(float(labels["le"]))
         (expected,) = matching(page, "foresail_time_to_first_token_seconds_bucket", le=edge)
         assert count == expected
-
-
-async def test_promtool_finds_nothing_to_say_about_our_pages(tmp_path: Path) -> None:
-    with desk(tmp_path, catalogue({"chat": service()})) as it:
-        it.start("gateway")
-        it.start("controller")
-        await it.wait_serving(1)
-        async with streaming(it, users=1) as streams:
-            pass  # one answer
-        assert streams.failures == []
-        for url in (it.controller_url, it.gateway_url):
-            page = await read_text(f"{url}/metrics")
-            assert page is not None
-            assert len(parse_samples(page)) > 30
-            assert lint(page) == ""

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from autoscaler.checkpoint import decisions_json, state_json
 from autoscaler.decide import Decided, decide
 from autoscaler.govern.authority import govern
-from autoscaler.model.action import Direction, Scale
+from autoscaler.model.action import Direction, Reason, Scale
 from autoscaler.model.decision import Verdict
 from autoscaler.model.state import (
     ControllerState,
@@ -223,8 +223,9 @@ def numbers(value: object) -> Iterator[float]:
 
 
 def scales(result: Decided) -> Iterator[tuple[str, Scale]]:
+    """Changes to what is declared; what is not has a rule of its own."""
     for each in result.decisions:
-        if isinstance(each.action, Scale):
+        if isinstance(each.action, Scale) and each.reason is not Reason.NOT_DECLARED:
             yield each.service, each.action
 
 
@@ -239,7 +240,9 @@ quick = settings(
 @given(worlds())
 def test_every_world_has_one_decision_per_service_in_finite_numbers(world: World) -> None:
     result = decided(world)
-    assert [each.service for each in result.decisions] == list(NAMES)
+    services = [each.service for each in result.decisions]
+    assert services[: len(NAMES)] == list(NAMES)
+    assert len(set(services)) == len(services)
     assert all(math.isfinite(each) for each in numbers(result.decisions))
     assert all(math.isfinite(each) for each in numbers(result.next_state))
     assert set(result.next_state.services) == set(NAMES)
@@ -297,6 +300,8 @@ def least_start(world: World, service: str, variant: Variant) -> int:
 def test_nothing_is_taken_from_a_service_in_doubt(world: World) -> None:
     result = decided(world)
     for each in result.decisions:
+        if each.reason is Reason.NOT_DECLARED:
+            continue
         if isinstance(each.action, Scale) and each.action.direction is Direction.IN:
             assert each.evidence.quality == ()
             view = world.snapshot.service(each.service)
@@ -325,6 +330,23 @@ def test_those_that_go_serve_this_service_and_go_once(world: World) -> None:
 
 @quick
 @given(worlds())
+def test_only_what_is_not_declared_is_retired(world: World) -> None:
+    stopping = {
+        replica_id
+        for each in decided(world).decisions
+        if isinstance(each.action, Scale) and each.reason is Reason.NOT_DECLARED
+        for replica_id in each.action.stop_replicas
+    }
+    declared = {
+        view.replica.replica_id
+        for view in world.snapshot.replicas
+        if world.catalogue.variant(view.replica.service, view.replica.variant) is not None
+    }
+    assert not stopping & declared
+
+
+@quick
+@given(worlds())
 def test_no_service_is_taken_below_its_minimum(world: World) -> None:
     for service, action in scales(decided(world)):
         variant = world.catalogue.variant(service, action.variant)
@@ -336,9 +358,10 @@ def test_no_service_is_taken_below_its_minimum(world: World) -> None:
 @quick
 @given(worlds(), st.sampled_from([1.0, -1.0, 0.25]))
 def test_another_moment_gives_other_ids(world: World, later: float) -> None:
-    ids = {each.decision_id for each in decided(world).decisions}
+    decisions = decided(world).decisions
+    ids = {each.decision_id for each in decisions}
     others = {each.decision_id for each in decided(replace(world, now=world.now + later)).decisions}
-    assert len(ids) == len(NAMES)
+    assert len(ids) == len(decisions)
     assert not ids & others
 
 

@@ -124,6 +124,10 @@ BY_REASON: dict[Reason, tuple[dict[str, Any], int]] = {
         },
         -1,
     ),
+    Reason.NOT_DECLARED: (
+        {"replicas": [make_replica_view("old", variant="gone")], "demand": {CHAT: steady(0.0)}},
+        -1,
+    ),
     Reason.STEADY: ({"replicas": make_replica_views(1), "demand": 0.3}, 0),
     Reason.SCALE_IN_HOLD: ({"replicas": TWO, "demand": 0.3}, 0),
     Reason.CONSOLIDATION_TEST: ({"replicas": TWO, "demand": 0.47, "states": {CHAT: watched(1)}}, 0),

@@ -67,9 +67,7 @@ def test_what_the_journal_refuses_is_not_counted(
     assert running_count(metrics) == 0
 
 
-def test_effects_found_open_at_the_start_run(
-    journal: MeteredJournal, inner: MemoryJournal
-) -> None:
+def test_effects_found_open_at_the_start_run(journal: MeteredJournal, inner: MemoryJournal) -> None:
     ended = make_entry(Phase.PREPARED, effect_id="old/1", replica_id=ReplicaId("chat-old-1"))
     inner.append_entry(ended)
     inner.append_entry(make_entry(Phase.REFUSED, effect_id="old/1", replica_id=ended.replica_id))

@@ -31,7 +31,9 @@ BACKLOG_IN_DRY_RUN = decision(
     ("before", "after", "is_news"),
     [
         pytest.param(decision(), decision(age_seconds=1), False, id="same-hold"),
-        pytest.param(decision(), decision(Reason.SCALE_IN_HOLD), True, id="hold-for-another-reason"),
+        pytest.param(
+            decision(), decision(Reason.SCALE_IN_HOLD), True, id="hold-for-another-reason"
+        ),
         pytest.param(decision(), decision(service=CODE), True, id="another-service"),
         pytest.param(BACKLOG_IN_DRY_RUN, BACKLOG_IN_DRY_RUN, False, id="same-dry-run"),
         pytest.param(

@@ -95,7 +95,9 @@ def test_somebody_elses_order_does(wanted: Decision) -> None:
 @pytest.mark.parametrize(
     ("fresh", "refusal"),
     [
-        pytest.param(lambda: inputs(held=0.0), "a fresh look says steady instead", id="no-need-left"),
+        pytest.param(
+            lambda: inputs(held=0.0), "a fresh look says steady instead", id="no-need-left"
+        ),
         pytest.param(
             lambda: replace(inputs(), catalogue=make_catalogue(make_service("code"))),
             "service chat is no longer declared",

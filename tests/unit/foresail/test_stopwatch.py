@@ -18,9 +18,14 @@ async def test_steps_are_timed_also_when_they_fail() -> None:
     ticks.begin()
     with ticks.step(TickStep.READ):
         await clock.advance(0.25)
-    with pytest.raises(KeyError), ticks.step(TickStep.DECIDE):
-        await clock.advance(0.5)
-        raise KeyError
+
+    async def fail() -> None:
+        with ticks.step(TickStep.DECIDE):
+            await clock.advance(0.5)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
     assert ticks.report().step_seconds == {TickStep.READ: 0.25, TickStep.DECIDE: 0.5}
 
 

@@ -1,0 +1,124 @@
+"""From choices to decisions: evidence, verdict, explanation, identity. Pure.
+
+Last part of `decide`. Adds what the plan does not know: who may decide, and what nobody planned for.
+"""
+
+import hashlib
+
+from autoscaler.explain import explain
+from autoscaler.govern.authority import govern
+from autoscaler.model.action import Action, Hold, Reason, Scale
+from autoscaler.model.decision import Candidate, Decision, Evidence
+from autoscaler.model.inputs import Inputs
+from autoscaler.plan.choose import Choice
+from autoscaler.plan.retire import retirements
+from collector.model.catalogue import Catalogue, Control
+from collector.model.ids import DecisionId, ServiceName
+
+
+def conclusions(choices: list[Choice], *, inputs: Inputs) -> tuple[Decision, ...]:
+    """One decision per choice, in their order, then one per service that is not declared any more."""
+    catalogue, now = inputs.catalogue, inputs.now
+    return _with_retirements(
+        [_decision(choice, catalogue=catalogue, now=now) for choice in choices], inputs=inputs
+    )
+
+
+def _decision(choice: Choice, *, catalogue: Catalogue, now: float) -> Decision:
+    evidence = _evidence(choice, control=catalogue.control)
+    assessment = choice.intent.assessment
+    return Decision(
+        decision_id=_decision_id(
+            choice.action, service=assessment.service.name, digest=catalogue.digest, now=now
+        ),
+        service=assessment.service.name,
+        action=choice.action,
+        reason=choice.reason,
+        verdict=govern(choice.action, authority=catalogue.authority),
+        decided_timestamp_seconds=now,
+        catalogue_digest=catalogue.digest,
+        evidence=evidence,
+        candidates=choice.candidates,
+        explanation=explain(choice.action, reason=choice.reason, evidence=evidence),
+    )
+
+
+def _with_retirements(decisions: list[Decision], *, inputs: Inputs) -> tuple[Decision, ...]:
+    """The decisions, and for replicas that are not declared any more one to stop them.
+
+    A declared service whose variant went keeps its one decision when that changes something.
+    """
+    chosen = {each.service: each for each in decisions}
+    for service, action in retirements(inputs.snapshot, catalogue=inputs.catalogue):
+        before = chosen.get(service)
+        if before is None or isinstance(before.action, Hold):
+            chosen[service] = _retirement(service, action, before=before, inputs=inputs)
+    return tuple(chosen.values())
+
+
+def _retirement(
+    service: ServiceName, action: Scale, *, before: Decision | None, inputs: Inputs
+) -> Decision:
+    evidence = before.evidence if before else _UNASSESSED
+    catalogue = inputs.catalogue
+    return Decision(
+        decision_id=_decision_id(action, service=service, digest=catalogue.digest, now=inputs.now),
+        service=service,
+        action=action,
+        reason=Reason.NOT_DECLARED,
+        verdict=govern(action, authority=catalogue.authority),
+        decided_timestamp_seconds=inputs.now,
+        catalogue_digest=catalogue.digest,
+        evidence=evidence,
+        candidates=(Candidate(action=action, value_per_hour=None, rejected_because=None),),
+        explanation=explain(action, reason=Reason.NOT_DECLARED, evidence=evidence),
+    )
+
+
+_UNASSESSED = Evidence(
+    supply_replicas=0,
+    serving_replicas=0,
+    needed_replicas=None,
+    demand_requests_per_second=None,
+    demand_work_ratio=None,
+    expected_work_ratio=None,
+    backlog_requests=None,
+    capacity_low_ratio=None,
+    capacity_high_ratio=None,
+    lead_time_seconds=0.0,
+    burn_rate=None,
+    expected_shortfall_ratio_without=None,
+    expected_shortfall_ratio_with=None,
+    quality=("the service is not declared, so nothing was assessed",),
+)
+
+
+def _decision_id(action: Action, *, service: ServiceName, digest: str, now: float) -> DecisionId:
+    """Digest of what is decided, when, and under which catalogue: repeating it repeats the id."""
+    about = f"{digest}|{float(now)!r}|{service}|{action!r}"
+    return DecisionId(hashlib.sha256(about.encode()).hexdigest()[:16])
+
+
+def _evidence(choice: Choice, *, control: Control) -> Evidence:
+    assessment, need = choice.intent.assessment, choice.intent.need
+    capacity, demand = assessment.capacity, assessment.demand_now
+    supply = assessment.supply_count
+    after = supply
+    if isinstance(choice.action, Scale):
+        after += choice.action.to_replicas - choice.action.from_replicas
+    return Evidence(
+        supply_replicas=supply,
+        serving_replicas=assessment.serving_count,
+        needed_replicas=need.unbounded_replicas if need.scenario_works else None,
+        demand_requests_per_second=demand.requests_per_second if demand else None,
+        demand_work_ratio=capacity.work_ratio(demand) if capacity and demand else None,
+        expected_work_ratio=need.scenario_works[-1] if need.scenario_works else None,
+        backlog_requests=assessment.backlog_requests,
+        capacity_low_ratio=capacity.low_ratio if capacity else None,
+        capacity_high_ratio=capacity.high_ratio if capacity else None,
+        lead_time_seconds=max((f.lead_time_seconds for f in assessment.fleets), default=0.0),
+        burn_rate=assessment.burn_rate,
+        expected_shortfall_ratio_without=choice.shortfall_ratio(replicas=supply, control=control),
+        expected_shortfall_ratio_with=choice.shortfall_ratio(replicas=after, control=control),
+        quality=tuple(sentence for _, sentence in assessment.doubts),
+    )

@@ -1,0 +1,1 @@
+"""Emulated engines: processes that speak vLLM's HTTP and metrics, timed by the engine model."""
