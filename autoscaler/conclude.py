@@ -8,7 +8,7 @@ import hashlib
 from autoscaler.explain import explain
 from autoscaler.govern.authority import govern
 from autoscaler.model.action import Action, Hold, Reason, Scale
-from autoscaler.model.decision import Candidate, Decision, Evidence
+from autoscaler.model.decision import Candidate, Decision, Evidence, unassessed
 from autoscaler.model.inputs import Inputs
 from autoscaler.plan.choose import Choice
 from autoscaler.plan.retire import retirements
@@ -59,7 +59,7 @@ def _with_retirements(decisions: list[Decision], *, inputs: Inputs) -> tuple[Dec
 def _retirement(
     service: ServiceName, action: Scale, *, before: Decision | None, inputs: Inputs
 ) -> Decision:
-    evidence = before.evidence if before else _UNASSESSED
+    evidence = before.evidence if before else unassessed(why="the service is not declared")
     catalogue = inputs.catalogue
     return Decision(
         decision_id=_decision_id(action, service=service, digest=catalogue.digest, now=inputs.now),
@@ -73,24 +73,6 @@ def _retirement(
         candidates=(Candidate(action=action, value_per_hour=None, rejected_because=None),),
         explanation=explain(action, reason=Reason.NOT_DECLARED, evidence=evidence),
     )
-
-
-_UNASSESSED = Evidence(
-    supply_replicas=0,
-    serving_replicas=0,
-    needed_replicas=None,
-    demand_requests_per_second=None,
-    demand_work_ratio=None,
-    expected_work_ratio=None,
-    backlog_requests=None,
-    capacity_low_ratio=None,
-    capacity_high_ratio=None,
-    lead_time_seconds=0.0,
-    burn_rate=None,
-    expected_shortfall_ratio_without=None,
-    expected_shortfall_ratio_with=None,
-    quality=("the service is not declared, so nothing was assessed",),
-)
 
 
 def _decision_id(action: Action, *, service: ServiceName, digest: str, now: float) -> DecisionId:

@@ -231,6 +231,8 @@ class _Builder:
         if exposition.text is None:
             self._report(identity.key, exposition.error or "no answer")
             return None
+        for problem in exposition.problems:
+            self._report(identity.key, problem)
         page = self._read_page(
             exposition.text,
             contract=contract,

@@ -33,6 +33,7 @@ class Exposition:
     text: str | None  # None: no usable answer, `error` says why
     error: str | None
     observed_timestamp_seconds: float
+    problems: tuple[str, ...] = ()  # what is wrong with the text that is there, a line each
 
 
 class ExpositionReader(Protocol):
@@ -72,6 +73,61 @@ class DeviceProbe(Protocol):
 
     async def close(self) -> None:
         """Lets go of the device library, so that MIG modes can be changed; a later read opens it anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantSample:
+    """One series of an instant query."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantAnswer:
+    """What an instant query gave; with an error there may still be a part of it."""
+
+    samples: tuple[InstantSample, ...]
+    error: str | None = None  # one line
+
+
+class InstantReader(Protocol):
+    """Answers PromQL for now."""
+
+    def query(self, expression: str) -> InstantAnswer:
+        """The values now. Blocks within a timeout; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeSeries:
+    """One series of a range query."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]  # (timestamp in seconds, value), oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeAnswer:
+    """What a range query gave; with errors there may still be a part of it."""
+
+    series: tuple[RangeSeries, ...]
+    errors: tuple[str, ...] = ()  # a line each
+
+
+class RangeReader(Protocol):
+    """Answers PromQL over a stretch of time."""
+
+    def read_range(
+        self,
+        expression: str,
+        *,
+        start_timestamp_seconds: float,
+        end_timestamp_seconds: float,
+        step_seconds: float,
+    ) -> RangeAnswer:
+        """The values at start, start + step, ... up to end. Blocks within a timeout; never raises."""
         ...
 
 

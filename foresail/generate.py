@@ -1,6 +1,7 @@
 """Files that are made from the code, and whether the ones in the repository are still the same.
 
-In: the root of a checkout. Out: the JSON Schemas of the files people write, under deploy/schema/.
+In: the root of a checkout. Out: the JSON Schemas of the files people write, under deploy/schema/, and
+the metric contract as a page, under docs/reference/.
 Used by `foresail generate`; the output depends on nothing but the code. A generated file is never
 edited: `--check` finds any difference.
 """
@@ -14,7 +15,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from collector.catalogue_file.schema import CatalogueFile
+from collector.contract.loader import load_contracts
+from collector.contract.package_facts import load_package_facts
 from collector.errors import ConfigurationError
+from foresail.contract_reference import contract_reference
 from foresail.settings.schema import SettingsFile
 
 MARKER: Final = "pyproject.toml"
@@ -26,6 +30,9 @@ def generated_files() -> Mapping[str, bytes]:
     return {
         "deploy/schema/catalogue.schema.json": _schema(CatalogueFile, name="catalogue.yaml"),
         "deploy/schema/foresail.schema.json": _schema(SettingsFile, name="foresail.yaml"),
+        "docs/reference/contract.md": contract_reference(
+            load_contracts(), packages=load_package_facts()
+        ).encode(),
     }
 
 

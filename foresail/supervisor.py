@@ -19,9 +19,8 @@ from collector.clock import Clock
 RESTART_DELAY_SECONDS = 0.5
 MAX_RESTART_DELAY_SECONDS = 30.0
 STEADY_SECONDS = 60.0
-"""A process that ran this long starts its back-off anew."""
-PROVEN_SECONDS = 10.0
-"""A process that ran this long could start; one that never did needs a person, not another start."""
+"""A process that ran this long starts its back-off anew. One that fails and never ran this long needs
+a person, not another start; a busy machine may take many seconds to say that a port is in use."""
 LOG_TAIL_BYTES = 8192
 USAGE_EXIT_CODE = 2
 """The process refuses its configuration: starting it again cannot help."""
@@ -106,7 +105,7 @@ class Child:
         while self._process is not None:
             code = await self._process.wait()
             ran_seconds = self.clock.monotonic_seconds() - self._spawned_monotonic_seconds
-            is_proven = is_proven or ran_seconds >= PROVEN_SECONDS
+            is_proven = is_proven or ran_seconds >= STEADY_SECONDS
             if _refuses(code, is_proven=is_proven):
                 self.say(f"{self.settings.name} refuses to run: {self.last_log_line()}")
                 self.failed.set()

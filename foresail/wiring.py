@@ -1,14 +1,16 @@
 """The composition root: the only file that names concrete adapters, and reads no judgement into them.
 
-In: settings. Out: a gateway process and a controller process, each run to its end.
+In: settings. Out: a gateway process, a controller process, each run to its end; or a node agent.
 """
 
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -32,7 +34,6 @@ from collector.gateway.admin import ADMIN_SOCKET
 from collector.gateway.client import GatewayClient
 from collector.gateway.process import run_gateway
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
-from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer, ObserverPorts, gateway_target
 from collector.model.catalogue import CapacityPrior, Mode, Variant
 from collector.model.ids import ReplicaId, ServiceName
@@ -42,12 +43,16 @@ from collector.sources.proc_memory import ProcessMemoryProbe
 from foresail.controller import Controller, ControllerParts
 from foresail.http.app import create_app
 from foresail.http.server import serving
+from foresail.kept_history import keep_tidy, kept_history
 from foresail.ledger_watch import LedgerWatch
 from foresail.live_view import LiveView
 from foresail.logs import configure_logging
 from foresail.metered_journal import MeteredJournal
 from foresail.settings import Settings
 from foresail.supervisor import stop_on_signals
+
+if TYPE_CHECKING:
+    from foresail.node_agent import NodeAgent
 
 UPKEEP_INTERVAL_SECONDS = 60.0
 LEFT_OVER_SECONDS = 10.0
@@ -139,7 +144,7 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
                 settings=settings,
                 clock=clock,
                 catalogue=CatalogueWatch(settings.catalogue_path),
-                history=_history(settings),
+                history=stack.enter_context(kept_history(settings, log=log)),
                 journal=MeteredJournal(journal(ledger), metrics=metrics),
                 fence=fence,
                 wake=WakeListener(settings.state_dir / WAKE_SOCKET),
@@ -176,11 +181,12 @@ async def _attended(all_parts: _Assembled) -> AsyncIterator[None]:
     controller, parts = all_parts.controller, all_parts.controller.parts
     watch = LedgerWatch(parts.settings.ledger_path, clock=parts.clock, metrics=parts.metrics)
     view = LiveView(controller, ledger=watch, routes=all_parts.router)
-    upkeep = _upkeep(all_parts.runner, clock=parts.clock)
-    async with (
+    clock, log = parts.clock, parts.log
+    async with (  # each coroutine is made when its turn comes: the port may be in use
         _served(view, observer=all_parts.observer, controller=controller),
-        _running(watch.run(), name="ledger-watch", log=parts.log),
-        _running(upkeep, name="upkeep", log=parts.log),
+        _running(watch.run(), name="ledger-watch", log=log),
+        _running(_upkeep(all_parts.runner, clock=clock), name="upkeep", log=log),
+        _running(keep_tidy(parts.history, clock=clock, log=log), name="history-upkeep", log=log),
     ):
         yield
 
@@ -190,11 +196,6 @@ async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:
     while True:
         await clock.sleep(UPKEEP_INTERVAL_SECONDS)
         await asyncio.to_thread(runner.shorten_logs)
-
-
-def _history(settings: Settings) -> MemoryHistoryStore:
-    kept = settings.history
-    return MemoryHistoryStore(bin_seconds=kept.bin_seconds, keep_seconds=kept.keep_seconds)
 
 
 def _router(controller: Controller, *, epoch: int) -> GatewayRouter:
@@ -364,7 +365,22 @@ async def end_left_over(state_dir: Path) -> int:
 async def _end_on_record(settings: Settings) -> int:
     async with _assembled(settings, journal=lambda it: it) as all_parts:
         all_parts.permission.a_person_ends_engines = True
+        count = len(all_parts.runner.find_all())  # those that no record tells of are ended, too
         await all_parts.executor.recover()
-        count = len(all_parts.executor.registry.processes())
         await all_parts.close(stop_engines=True, longest_drain_seconds=0.0)
     return count
+
+
+def node_agent(*, node_name: str | None, with_host_memory: bool) -> "NodeAgent":
+    """The agent for this machine, which has its own name unless it is given another."""
+    from collector.sources.host_memory import HostMemoryProbe
+    from collector.sources.nvml import NvmlDeviceProbe
+    from foresail.node_agent import NodeAgent
+
+    clock = SystemClock()
+    return NodeAgent(
+        devices=NvmlDeviceProbe(clock=clock),
+        host_memory=HostMemoryProbe(clock=clock).host_memory if with_host_memory else None,
+        node_name=node_name or socket.gethostname(),
+        clock=clock,
+    )

@@ -56,19 +56,28 @@ class StepCosts:
         return StepCosts(**values | {"floor_picoseconds": max(1, values["floor_picoseconds"])})
 
 
-def costs_from_milliseconds(
-    *, a: float, b: float, c: float, p0: float, d: float, q: float
-) -> StepCosts:
-    """The coefficients of `max(a, p0 + d*P + q*S) + b*B + c*KV`, P and KV in thousands of tokens."""
-    per_thousand = _PICOSECONDS_PER_MILLISECOND // 1000
-    return StepCosts(
-        floor_picoseconds=round(a * _PICOSECONDS_PER_MILLISECOND),
-        prefill_base_picoseconds=round(p0 * _PICOSECONDS_PER_MILLISECOND),
-        prefill_token_picoseconds=round(d * per_thousand),
-        prefill_square_picoseconds=round(q * per_thousand / 1000),
-        sequence_picoseconds=round(b * _PICOSECONDS_PER_MILLISECOND),
-        context_token_picoseconds=round(c * per_thousand),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabledCosts:
+    """Coefficients in milliseconds, tokens in thousands, as performance tables give them."""
+
+    floor: float
+    prefill_base: float
+    prefill: float
+    prefill_squared: float
+    sequence: float
+    context: float
+
+    def exact(self) -> StepCosts:
+        """The same in whole picoseconds per token. Raises ValueError on a negative one."""
+        per_thousand = _PICOSECONDS_PER_MILLISECOND // 1000
+        return StepCosts(
+            floor_picoseconds=round(self.floor * _PICOSECONDS_PER_MILLISECOND),
+            prefill_base_picoseconds=round(self.prefill_base * _PICOSECONDS_PER_MILLISECOND),
+            prefill_token_picoseconds=round(self.prefill * per_thousand),
+            prefill_square_picoseconds=round(self.prefill_squared * per_thousand / 1000),
+            sequence_picoseconds=round(self.sequence * _PICOSECONDS_PER_MILLISECOND),
+            context_token_picoseconds=round(self.context * per_thousand),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,26 @@ class Evidence:
     quality: tuple[str, ...] = ()  # what is wrong with the data, one line each
 
 
+def unassessed(*, why: str) -> Evidence:
+    """The evidence where nothing was looked at: everything unknown, and `why` in the quality."""
+    return Evidence(
+        supply_replicas=0,
+        serving_replicas=0,
+        needed_replicas=None,
+        demand_requests_per_second=None,
+        demand_work_ratio=None,
+        expected_work_ratio=None,
+        backlog_requests=None,
+        capacity_low_ratio=None,
+        capacity_high_ratio=None,
+        lead_time_seconds=0.0,
+        burn_rate=None,
+        expected_shortfall_ratio_without=None,
+        expected_shortfall_ratio_with=None,
+        quality=(why,),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One thing that could be done for a service, valued in money per hour."""

@@ -209,7 +209,8 @@ class _Ring:
 
     def put(self, service: ServiceName, *, slots: _Slots, values: FloatArray) -> None:
         """Replaces these slots of a service."""
-        self._cells[:, self.row(service), slots] = values
+        row = self.row(service)  # first: it may make room
+        self._cells[:, row, slots] = values
 
     def clear(self, slots: _Slots) -> None:
         """Empties these slots."""

@@ -138,7 +138,7 @@ class DayShelf:
                     if file.day * self._bins_per_day > bin_number:
                         file.path.unlink()
                     elif (file.day + 1) * self._bins_per_day - 1 > bin_number:
-                        self._rewrite(file, last_bin=bin_number)
+                        _replace(file.path, self._one_block(file, last_bin=bin_number))
                 sync_folder(self._folder)
             except OSError as error:
                 self._report(f"{self._folder}: the future cannot be forgotten: {error}")
@@ -151,11 +151,11 @@ class DayShelf:
         today = self._newest // self._bins_per_day
         oldest = (self._newest - bins_of(self._resolution) + 1) // self._bins_per_day
         for file in self.files():
-            with self._lock:
-                if file.day < oldest:
+            if file.day < oldest:
+                with self._lock:
                     file.path.unlink()
-                elif file.day < today and file.path not in self._compacted:
-                    self._compact(file)
+            elif file.day < today and file.path not in self._compacted:
+                self._compact(file)
 
     def _append(self, cells: Cells, *, day: int, covered_until_seconds: float) -> None:
         end = (_last_bin(cells) + 1) * self._resolution.bin_seconds
@@ -166,13 +166,24 @@ class DayShelf:
         self._newest = max(_last_bin(cells), self._newest or _last_bin(cells))
 
     def _compact(self, file: DayFile) -> None:
-        """A day that is over becomes one block; a file that is one already is left alone."""
-        scan = scan_records(file.path.read_bytes())
-        if len(scan.payloads) > 1 or scan.damaged_bytes or scan.cut_bytes:
-            self._rewrite(file, last_bin=(file.day + 1) * self._bins_per_day - 1)
-        self._compacted.add(file.path)
+        """A day that is over becomes one block; a file that is one already is left alone.
 
-    def _rewrite(self, file: DayFile, *, last_bin: int) -> None:
+        The work is done without the lock, because `put` is called by the control loop.
+        """
+        content = file.path.read_bytes()
+        scan = scan_records(content)
+        is_one = len(scan.payloads) <= 1 and not (scan.damaged_bytes or scan.cut_bytes)
+        last_bin = (file.day + 1) * self._bins_per_day - 1
+        payload = None if is_one else self._one_block(file, last_bin=last_bin)
+        with self._lock:
+            if file.path.stat().st_size != len(content):
+                return  # a late bin came in; the next time
+            if not is_one:
+                _replace(file.path, payload)
+            self._compacted.add(file.path)
+
+    def _one_block(self, file: DayFile, *, last_bin: int) -> bytes | None:
+        """All bins of the file up to this one as one payload; None when there are none."""
         blocks = list(self._blocks(file, is_told=True))
         first = file.day * self._bins_per_day
         services = tuple({name: None for each in blocks for name in each.cells.services})
@@ -183,12 +194,10 @@ class DayShelf:
             bin_count=last_bin - first + 1,
         )
         if cells.is_empty:
-            file.path.unlink()
-            return
+            return None
         end = (last_bin + 1) * self._resolution.bin_seconds
         until = min(blocks[-1].covered_until_seconds, end)
-        block = Block(cells=_trimmed(cells), covered_until_seconds=until)
-        replace_records(file.path, [packed_block(block)])
+        return packed_block(Block(cells=_trimmed(cells), covered_until_seconds=until))
 
     def _mend(self, file: DayFile) -> None:
         scan = scan_records(file.path.read_bytes())
@@ -235,6 +244,13 @@ class DayShelf:
     def _path(self, day: int) -> Path:
         name = datetime.fromtimestamp(day * DAY_SECONDS, tz=UTC).strftime("%Y-%m-%d")
         return self._folder / f"{name}.bins"
+
+
+def _replace(path: Path, payload: bytes | None) -> None:
+    if payload is None:
+        path.unlink()
+    else:
+        replace_records(path, [payload])
 
 
 def _day_of(name: str) -> int | None:

@@ -31,16 +31,16 @@ class EngineSignal(StrEnum):
     KV_CAPACITY_TOKENS = "kv_capacity_tokens"
     SLEEP_STATE = "sleep_state"
     TIME_PER_OUTPUT_TOKEN = "time_per_output_token"  # noqa: S105  mean of one finished request
-    PREFIX_CACHE_QUERIED_TOKENS_TOTAL = "prefix_cache_queried_tokens_total"  # noqa: S105
-    PREFIX_CACHE_HIT_TOKENS_TOTAL = "prefix_cache_hit_tokens_total"  # noqa: S105
+    PREFIX_CACHE_QUERIED_TOKENS_TOTAL = "prefix_cache_queried_tokens_total"
+    PREFIX_CACHE_HIT_TOKENS_TOTAL = "prefix_cache_hit_tokens_total"
     FAILED_REQUESTS_TOTAL = "failed_requests_total"
     REJECTED_REQUESTS_TOTAL = "rejected_requests_total"  # turned away before they were queued
-    REQUEST_PROMPT_TOKENS = "request_prompt_tokens"  # noqa: S105  length of one request
-    REQUEST_OUTPUT_TOKENS = "request_output_tokens"  # noqa: S105
+    REQUEST_PROMPT_TOKENS = "request_prompt_tokens"  # length of one request
+    REQUEST_OUTPUT_TOKENS = "request_output_tokens"
     LORA_SLOTS_IN_USE = "lora_slots_in_use"
     SLEEP_OPERATION_TIME = "sleep_operation_time"  # by operation
-    KV_BLOCK_TOKENS = "kv_block_tokens"  # noqa: S105  tokens in one block of the KV cache
-    CONTEXT_LENGTH_TOKENS = "context_length_tokens"  # noqa: S105
+    KV_BLOCK_TOKENS = "kv_block_tokens"  # tokens in one block of the KV cache
+    CONTEXT_LENGTH_TOKENS = "context_length_tokens"
 
 
 class GatewaySignal(StrEnum):
@@ -69,8 +69,8 @@ class RouterSignal(StrEnum):
     MODEL_FAILED_REQUESTS_TOTAL = "model_failed_requests_total"
     MODEL_RUNNING_REQUESTS = "model_running_requests"  # taken and not answered in full
     MODEL_WAITING_REQUESTS = "model_waiting_requests"
-    MODEL_PROMPT_TOKENS_TOTAL = "model_prompt_tokens_total"  # noqa: S105
-    MODEL_OUTPUT_TOKENS_TOTAL = "model_output_tokens_total"  # noqa: S105
+    MODEL_PROMPT_TOKENS_TOTAL = "model_prompt_tokens_total"
+    MODEL_OUTPUT_TOKENS_TOTAL = "model_output_tokens_total"
     MODEL_TIME_TO_FIRST_TOKEN = "model_time_to_first_token"  # noqa: S105
     MODEL_INTER_TOKEN_LATENCY = "model_inter_token_latency"  # noqa: S105
     MODEL_TIME_PER_OUTPUT_TOKEN = "model_time_per_output_token"  # noqa: S105

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from collector.model.samples import Labels, Sample, Samples
 from collector.model.snapshot import Problem
 
+MAX_LINES = 250_000
+"""Of one page; vLLM's has under 1,000. More would hold up all other targets for seconds."""
 _SHOWN_BAD_LINES = 5
 _SHOWN_CHARACTERS = 60
 
@@ -95,9 +97,13 @@ def parse_exposition(
 ) -> Samples:
     """All samples of the page but those whose name ends in a dropped suffix. Never raises.
 
-    A last line without line feed is not used: "12" may be the beginning of "1234".
+    A last line without line feed is not used: "12" may be the beginning of "1234". Of a page with
+    more than `MAX_LINES` nothing is used.
     """
     page = _Page()
+    if (count := text.count("\n")) > MAX_LINES:
+        page.messages.append(f"the page has {count} lines; more than {MAX_LINES} are not read")
+        text = ""
     *lines, fragment = text.split("\n")
     for number, line in enumerate(lines, start=1):
         stripped = line.strip(" \t\r")
@@ -121,6 +127,8 @@ def split_exposition(text: str) -> tuple[list[str], list[float]] | None:
     A quick look at a page of plain `series value` lines, which `parsed_series` may still refuse;
     whatever else a page holds (times, exemplars, a cut, a bad value) is for `parse_exposition`.
     """
+    if text.count("\n") > MAX_LINES:
+        return None
     lines = text.split("\n")
     if lines.pop():
         return None

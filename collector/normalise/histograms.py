@@ -66,9 +66,9 @@ def _part(lines: Sequence[Line], *, total: Line | None, scale: float) -> Part[Hi
         edge = _edge(dict(line.labels).get("le", ""))
         if edge is None:
             return Known(MissingReason.NOT_A_NUMBER)
-        first = by_edge.setdefault(edge, line.index)
-        if first != line.index:
-            doubles.append((first, line.index))
+        first = by_edge.setdefault(edge, line.place)
+        if first != line.place:
+            doubles.append((first, line.place))
     if total is None or math.inf not in by_edge:
         return Known(MissingReason.SERIES_ABSENT)
     *edges, _ = sorted(by_edge)
@@ -79,7 +79,7 @@ def _part(lines: Sequence[Line], *, total: Line | None, scale: float) -> Part[Hi
         upper_bounds=bounds,
         buckets=tuple(by_edge[edge] for edge in (*edges, math.inf)),
         doubles=tuple(doubles),
-        total=total.index,
+        total=total.place,
         scale=scale,
     )
 

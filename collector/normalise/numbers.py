@@ -36,7 +36,7 @@ def number_points(
             line.labels,
             Known(MissingReason.CONTRADICTED)
             if line.is_contradicted
-            else NumberPart(line.index, source.scale, lowest),
+            else NumberPart(line.place, source.scale, lowest),
         )
         for line in lines
     ]

@@ -17,14 +17,14 @@ from collector.normalise.exposition import parse_exposition
 from collector.normalise.histograms import combined_histograms
 from collector.normalise.numbers import combined_numbers
 from collector.normalise.points import Cell, Combine
-from collector.normalise.recipe import Layout, Recipe, page_recipe
+from collector.normalise.recipe import Outline, Recipe, page_recipe
 from collector.normalise.states import combined_states
 
 V = TypeVar("V")
 
 
 class ReadPage(Protocol):
-    """From the text of a page to readings: `read_page`, or a `PageReader` that remembers layouts."""
+    """From the text of a page to readings: `read_page`, or a `PageReader` that remembers outlines."""
 
     def __call__(
         self,
@@ -62,13 +62,13 @@ def page_readings(
     observed_timestamp_seconds: float,
 ) -> PageReadings:
     """A reading for every signal the contract names. Raises nothing, whatever the page holds."""
-    layout = Layout(
+    outline = Outline(
         series=[(name, each.labels) for name, found in samples.by_name.items() for each in found],
         damaged=samples.damaged,
         contradicted=samples.contradicted,
     )
     page = recipe_readings(
-        page_recipe(layout, contract=contract, engine_version=identity.engine_version),
+        page_recipe(outline, contract=contract, engine_version=identity.engine_version),
         values=[each.value for found in samples.by_name.values() for each in found],
         identity=identity,
         observed_timestamp_seconds=observed_timestamp_seconds,
@@ -83,7 +83,7 @@ def recipe_readings(
     identity: PageIdentity,
     observed_timestamp_seconds: float,
 ) -> PageReadings:
-    """The readings of the page with these values; `values` are in the order of the recipe's layout."""
+    """The readings of the page with these values; `values` are in the order of the recipe's outline."""
     maker = _Maker(values, identity, observed_timestamp_seconds)
     numbers = maker.readings(recipe.numbers, combined_numbers)
     histograms = maker.readings(recipe.histograms, combined_histograms)

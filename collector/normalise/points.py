@@ -1,6 +1,6 @@
 """How the series of one signal that differ in labels become one value per kept label. Pure.
 
-Split in two: which series belong together follows from labels alone (`grouped`, once per layout of a
+Split in two: which series belong together follows from labels alone (`grouped`, once per outline of a
 page), the values change with every page (`Cell.value`). One missing part makes the whole missing,
 because a sum over what happens to be readable is a wrong number.
 """
@@ -26,7 +26,7 @@ Join: TypeAlias = Union[int, tuple[Aggregation, tuple["Join", ...]]]  # noqa: UP
 class Line(NamedTuple):
     """One series of the page."""
 
-    index: int  # of its value
+    place: int  # of its value among all values
     labels: Labels
     is_contradicted: bool  # told twice with different values
 
@@ -41,7 +41,7 @@ class Part(Protocol[V_co]):
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[V_co]):
-    """A part that is the same on every page of this layout."""
+    """A part that is the same on every page of this outline."""
 
     told: V_co | MissingReason
 
@@ -99,6 +99,9 @@ def grouped(
 
 
 def _join(points: Sequence[Point[V]], *, aggregate: Mapping[str, Aggregation]) -> Join | None:
+    first: dict[Labels, Part[V]] = {}
+    if any(first.setdefault(point.labels, point.part) != point.part for point in points):
+        return None  # two series claim to be the same one
     joins: dict[Labels, Join] = {point.labels: n for n, point in enumerate(points)}
     for label, how in aggregate.items():
         groups: dict[Labels, list[Join]] = {}

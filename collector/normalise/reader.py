@@ -1,6 +1,6 @@
-"""Reads pages and remembers their layouts, never their answers: the quick way through `normalise`.
+"""Reads pages and remembers their outlines, never their answers: the quick way through `normalise`.
 
-Pages of one target differ in their values and seldom in anything else. For each layout seen the
+Pages of one target differ in their values and seldom in anything else. For each outline seen the
 recipe is kept, so that a further page costs the splitting of its lines and the arithmetic. A page that
 is not plain and whole goes through `read_page`, and both ways give equal readings on every page.
 Belongs to the shell that makes it (`Observer`); does no I/O. One thread at a time.
@@ -15,10 +15,11 @@ from collector.model.contract import Contract
 from collector.model.page import PageIdentity, PageReadings
 from collector.normalise.exposition import parsed_series, split_exposition
 from collector.normalise.page import read_page, recipe_readings
-from collector.normalise.recipe import Layout, Recipe, Series, page_recipe
+from collector.normalise.recipe import Outline, Recipe, Series, page_recipe
 
-_LINE_WEIGHT = 100
-"""Bytes a recipe takes for a line beside its text: indices, edges, cells."""
+_LINE_BYTES = 200
+_CELL_BYTES = 300
+"""Upper bounds of what a recipe holds for a line beside its text, and for a reading."""
 
 _Key = tuple[str, tuple[int, ...] | None, bytes]
 
@@ -30,20 +31,20 @@ class _Known(NamedTuple):
 
 
 class PageReader:
-    """Like `read_page`, in a fraction of the time once a layout is known."""
+    """Like `read_page`, in a fraction of the time once an outline is known."""
 
     def __init__(self, *, max_remembered_bytes: int = 256 << 20) -> None:
-        """Forgets the layouts not seen for longest beyond about `max_remembered_bytes`.
+        """Forgets the outlines not seen for longest beyond about `max_remembered_bytes`.
 
-        A thousand vLLM pages with different labels weigh half of the default.
+        A thousand vLLM pages with different labels weigh about half of the default.
         """
         self._max_weight = max_remembered_bytes
         self._weight = 0
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
 
     @property
-    def remembered_layout_count(self) -> int:
-        """How many layouts are known now."""
+    def remembered_outline_count(self) -> int:
+        """How many outlines are known now."""
         return len(self._known)
 
     @property
@@ -79,19 +80,21 @@ class PageReader:
     def _recipe(
         self, series: Sequence[str], *, contract: Contract, identity: PageIdentity
     ) -> Recipe | None:
-        """The recipe of this layout; None when a line cannot be read or a series stands twice."""
+        """The recipe of this outline; None when a line cannot be read or a series stands twice."""
         text = "\n".join(series).encode("utf-8", errors="surrogatepass")
-        # A digest instead of the text: a layout has some 50 KB, and collisions cannot be made.
+        # A digest instead of the text: an outline has some 50 KB, and collisions cannot be made.
         key = (contract.engine, identity.engine_version, blake2b(text, digest_size=16).digest())
         known = self._known.get(key)
         if known is not None and known.contract is contract:
             self._known.move_to_end(key)
             return known.recipe
-        layout = _layout(series, dropped_suffixes=contract.dropped_suffixes)
-        if layout is None:
+        outline = _outline(series, dropped_suffixes=contract.dropped_suffixes)
+        if outline is None:
             return None
-        recipe = page_recipe(layout, contract=contract, engine_version=identity.engine_version)
-        self._remember(key, _Known(contract, recipe, len(text) + _LINE_WEIGHT * len(series)))
+        recipe = page_recipe(outline, contract=contract, engine_version=identity.engine_version)
+        cells = len(recipe.numbers) + len(recipe.histograms) + len(recipe.states)
+        weight = len(text) + _LINE_BYTES * len(series) + _CELL_BYTES * cells
+        self._remember(key, _Known(contract, recipe, weight))
         return recipe
 
     def _remember(self, key: _Key, known: _Known) -> None:
@@ -106,7 +109,7 @@ class PageReader:
             self._weight -= oldest.weight
 
 
-def _layout(texts: Sequence[str], *, dropped_suffixes: tuple[str, ...]) -> Layout | None:
+def _outline(texts: Sequence[str], *, dropped_suffixes: tuple[str, ...]) -> Outline | None:
     series: list[Series | None] = []
     for text in texts:
         found = parsed_series(text)
@@ -114,4 +117,4 @@ def _layout(texts: Sequence[str], *, dropped_suffixes: tuple[str, ...]) -> Layou
             return None
         series.append(None if found[0].endswith(dropped_suffixes) else found)
     told = [each for each in series if each is not None]
-    return Layout(series=series) if len(set(told)) == len(told) else None
+    return Outline(series=series) if len(set(told)) == len(told) else None

@@ -31,7 +31,7 @@ Series = tuple[str, Labels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Outline:
     """What is on a page but for the values."""
 
     series: Sequence[Series | None]  # one per value; None: dropped
@@ -52,10 +52,10 @@ class Recipe:
 
 
 def page_recipe(
-    layout: Layout, *, contract: Contract, engine_version: tuple[int, ...] | None
+    outline: Outline, *, contract: Contract, engine_version: tuple[int, ...] | None
 ) -> Recipe:
-    """The recipe of all pages with this layout; linear in its series. Raises nothing."""
-    writer = _Writer(layout, engine_version)
+    """The recipe of all pages with this outline; linear in its series. Raises nothing."""
+    writer = _Writer(_with_our_labels(outline, contract.label_names), engine_version)
     for signal in contract.cannot_see:
         writer.absent[signal] = MissingReason.CANNOT_SEE
     for rule in contract.rules.values():
@@ -69,6 +69,21 @@ def page_recipe(
             rule.signal for rule in contract.rules.values() if rule.kind is SeriesKind.GAUGE
         ),
         unknown_series_count=len(writer.names() - _known_names(contract)),
+    )
+
+
+def _with_our_labels(outline: Outline, names: Mapping[str, str]) -> Outline:
+    """The outline with the labels of other versions renamed to those the rules use."""
+    if not names:
+        return outline
+
+    def renamed(series: Series) -> Series:
+        return series[0], tuple(sorted((names.get(name, name), text) for name, text in series[1]))
+
+    return Outline(
+        series=[None if each is None else renamed(each) for each in outline.series],
+        damaged=outline.damaged,
+        contradicted=frozenset(map(renamed, outline.contradicted)),
     )
 
 
@@ -87,7 +102,7 @@ def _known_names(contract: Contract) -> set[str]:
 class _Writer:
     """Gathers cells rule by rule; lives for one call."""
 
-    layout: Layout
+    outline: Outline
     engine_version: tuple[int, ...] | None
     numbers: list[Cell[float]] = field(default_factory=list)
     histograms: list[Cell[Histogram]] = field(default_factory=list)
@@ -96,8 +111,8 @@ class _Writer:
     _lines: dict[str, list[Line]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        contradicted = self.layout.contradicted
-        for index, series in enumerate(self.layout.series):
+        contradicted = self.outline.contradicted
+        for index, series in enumerate(self.outline.series):
             if series is not None:
                 line = Line(index, series[1], series in contradicted)
                 self._lines.setdefault(series[0], []).append(line)
@@ -141,7 +156,7 @@ class _Writer:
     def _is_damaged(self, *, rule: SignalRule, name: str) -> bool:
         is_histogram = rule.kind is SeriesKind.HISTOGRAM
         parts = (f"{name}_bucket", f"{name}_sum") if is_histogram else (name,)
-        return any(part in self.layout.damaged for part in parts)
+        return any(part in self.outline.damaged for part in parts)
 
     def _selected(self, name: str, source: SeriesSource) -> list[Line]:
         lines = self._lines.get(name, [])

@@ -38,7 +38,7 @@ def _part(lines: Sequence[Line], *, rule: SignalRule) -> Part[SleepState]:
     if any(line.is_contradicted for line in lines):
         return Known(MissingReason.CONTRADICTED)
     label = rule.state_label or ""
-    words = tuple((line.index, dict(line.labels).get(label, "")) for line in lines)
+    words = tuple((line.place, dict(line.labels).get(label, "")) for line in lines)
     return StatePart(words, rule.states or {})
 
 

@@ -85,9 +85,7 @@ def _metrics(entry: dict[str, Any], *, archive: Archive) -> Iterator[dict[str, o
             if known is None or (known["kind"] is None and metric.kind is not None):
                 best[metric.name] = found
     # A counter is exposed with _total; the bare string found elsewhere is the same metric.
-    yield from (
-        each for name, each in best.items() if each["kind"] or f"{name}_total" not in best
-    )
+    yield from (each for name, each in best.items() if each["kind"] or f"{name}_total" not in best)
 
 
 def _declared(entry: dict[str, Any], *, text: str) -> Iterator[SourceMetric]:

@@ -35,10 +35,12 @@ def metrics_of_calls(text: str, *, prefix: str) -> Iterator[SourceMetric]:
         if name is not None and full_name.fullmatch(name) and _kind(call) is not None:
             called.add(name)
             yield _metric(call, name=name, scopes=scopes)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if full_name.fullmatch(node.value) and node.value not in called:
-                yield _bare(node.value)
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    yield from (_bare(text) for text in sorted(texts - called) if full_name.fullmatch(text))
 
 
 def metrics_of_constants(text: str, *, class_name: str, prefix: str) -> Iterator[SourceMetric]:
@@ -144,13 +146,16 @@ class _Scopes:
             case ast.Call(func=ast.Name(id="list" | "tuple" | "float"), args=[inner]):
                 inner_value = self.value(inner, line=line, depth=depth + 1)
                 return float("inf") if inner_value == "inf" else inner_value
+            case _:
+                pass
         return self._bound_value(_word(node), line=line, depth=depth)
 
     def _sum(self, node: ast.BinOp, *, line: int, depth: int) -> object:
         left = self.value(node.left, line=line, depth=depth + 1)
         right = self.value(node.right, line=line, depth=depth + 1)
-        both = isinstance(left, list) and isinstance(right, list)
-        return [*left, *right] if both else None  # type: ignore[misc]  # checked in the line above
+        if isinstance(left, list) and isinstance(right, list):
+            return [*left, *right]
+        return None
 
     def _bound_value(self, word: str, *, line: int, depth: int) -> object:
         before = [expression for at, expression in self._bound.get(word, ()) if at < line]
@@ -160,5 +165,6 @@ class _Scopes:
 def _word(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
-    is_own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-    return f"{node.value.id}.{node.attr}" if is_own else ""  # type: ignore[attr-defined]  # checked in the line above
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return ""

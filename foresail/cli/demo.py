@@ -34,7 +34,8 @@ def demo(
 
     Real engines, a replay of recorded traffic, and each decision with its reason.
     """
-    from foresail.demo.run import DemoOptions, run_demo
+    from foresail.demo.options import DemoOptions
+    from foresail.demo.run import run_demo
 
     options = DemoOptions(
         minutes=minutes, speed=speed, headless=headless, json_path=json_file, keep=keep, port=port

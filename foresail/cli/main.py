@@ -14,7 +14,9 @@ import typer
 
 import foresail
 from foresail.cli.checkup import doctor
+from foresail.cli.collect import collect
 from foresail.cli.demo import demo
+from foresail.cli.emulate import emulate
 from foresail.cli.failure import failure
 from foresail.cli.generate import generate
 from foresail.cli.init import init
@@ -81,9 +83,11 @@ def application() -> typer.Typer:
     _add(app, doctor, example="foresail doctor --json")
     _add(app, up, example="foresail up --settings desk/foresail.yaml")
     _add(app, down, example="foresail down")
+    _add(app, collect, example="foresail collect --once")
     _add(app, list_services, name="list", example="foresail list")
     _add(app, plan, example="foresail plan --json")
     app.add_typer(ledger_application(), name="ledger")
+    _add(app, emulate, example="foresail emulate --row qwen3-1.7b-l40s-tp1 --count 2 --port 8000")
     _add(app, generate, example="foresail generate --check")
     _add(app, gateway, example="foresail gateway --settings foresail.yaml", is_hidden=True)
     _add(app, controller, example="foresail controller --settings foresail.yaml", is_hidden=True)

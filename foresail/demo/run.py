@@ -9,14 +9,13 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.console import Console
 
@@ -36,6 +35,7 @@ from foresail.demo.completion import Endpoint, RequestResult
 from foresail.demo.errors import DemoError
 from foresail.demo.load import ReplayCount, replay
 from foresail.demo.machine import BusyMeter, core_count
+from foresail.demo.options import DemoOptions, check_options, free_ports
 from foresail.demo.screen import print_summary
 from foresail.demo.summary import Document, LoadCount, RunRecord, summary
 from foresail.demo.trace import (
@@ -59,7 +59,9 @@ from foresail.demo.workshop import (
 from foresail.settings import Settings, read_settings
 from foresail.supervisor import Supervisor, stop_on_signals
 from foresail.up import controller_url, make_supervisor
-from foresail.wiring import measure_engine
+from foresail.wiring import end_left_over, measure_engine
+
+T = TypeVar("T")
 
 READY_TIMEOUT_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 2.5
@@ -71,22 +73,18 @@ LOAD_PER_CORE: Final = 0.5
 """The default plan is for two cores; a smaller machine gets less of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """What the owner asked for."""
-
-    minutes: float
-    speed: float | None  # recorded seconds per second; None: the whole recorded hour fits
-    headless: bool
-    json_path: Path | None
-    keep: bool  # the work folder
-    port: int | None  # of the gateway; None: a free one
-
-
 def run_demo(options: DemoOptions) -> int:
-    """0 after a whole run with an intact ledger, 1 with a broken one, 130 when interrupted."""
+    """0 after a whole run with an intact ledger, 1 with a broken one, 130 when interrupted.
+
+    Raises ConfigurationError for options that cannot work, before anything is started.
+    """
+    check_options(options)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     return asyncio.run(Demo(options, console=console, clock=SystemClock()).run())
+
+
+class Interrupted(Exception):
+    """The owner wants it to end before there is anything to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +110,14 @@ class Demo:
     async def run(self) -> int:
         """The exit code; what there is to tell is on the console and in the file asked for."""
         stop_on_signals(self._stop)
-        with self._folder() as folder:
-            settings, requests = await self._prepare(folder)
-            if self._stop.is_set():
-                return INTERRUPTED_EXIT_CODE
-            async with self._serving(settings):
-                load = await self._traffic(settings, requests)
-            document = self._document(settings, load)
+        try:
+            with self._folder() as folder:
+                settings, requests = await self._prepare(folder)
+                async with self._serving(settings):
+                    load = await self._traffic(settings, requests)
+                document = self._document(settings, load)
+        except Interrupted:
+            return INTERRUPTED_EXIT_CODE
         self._tell(document)
         if self._stop.is_set():
             return INTERRUPTED_EXIT_CODE
@@ -139,8 +138,8 @@ class Demo:
         """Models written, one engine measured, files written, traffic planned for this machine."""
         self._say(f"writing {len(SERVICES)} small models to {folder}")
         models = await asyncio.to_thread(write_models, folder)
-        measured = await self._measure(folder, models=models)
-        ports = _free_ports(2)
+        measured = await self._unless_stopped(self._measure(folder, models=models))
+        ports = free_ports(2)
         settings_path = write_settings(
             folder, gateway_port=self._options.port or ports[0], controller_port=ports[1]
         )
@@ -174,7 +173,7 @@ class Demo:
         supervisor = make_supervisor(settings, stop_engines=True, clock=self._clock, say=self._say)
         try:
             await supervisor.start()
-            await self._ready(settings, supervisor)
+            await self._unless_stopped(self._ready(settings, supervisor))
             self._say(
                 f"endpoint: {settings.gateway.url}/v1   live page: {controller_url(settings)}"
             )
@@ -186,14 +185,31 @@ class Demo:
         finally:
             self._say("ending all engines, the controller and the gateway")
             await supervisor.end()
+            await end_left_over(settings.state_dir)  # of a controller that had to be killed
+
+    async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T:
+        """Its result. Raises Interrupted when told to stop, once the work has put things away."""
+        task, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            task.cancel()  # without effect where it is done
+            await asyncio.gather(task, return_exceptions=True)
+        if self._stop.is_set():
+            raise Interrupted
+        return task.result()
 
     async def _ready(self, settings: Settings, supervisor: Supervisor) -> None:
         watcher = Watcher(settings, console=self._console, clock=self._clock)
         deadline = self._clock.monotonic_seconds() + READY_TIMEOUT_SECONDS
-        while not self._stop.is_set() and not await watcher.is_ready():
+        while True:
+            is_ready = await watcher.is_ready()  # asked first: a gateway may be another one's
             for child in supervisor.children:
                 if child.failed.is_set():
                     raise DemoError(f"{child.settings.name}: {child.last_log_line()}")
+            if is_ready:
+                return
             if self._clock.monotonic_seconds() > deadline:
                 raise DemoError(
                     f"not ready after {READY_TIMEOUT_SECONDS:.0f} s; run again with --keep and look "
@@ -224,7 +240,8 @@ class Demo:
                 stop_event=self._stop,
             )
             ended, busy = self._clock.timestamp_seconds(), meter.busy_ratio()
-            await self._clock.sleep(SETTLE_SECONDS)
+            if not self._stop.is_set():
+                await self._clock.sleep(SETTLE_SECONDS)
         finally:
             screen.cancel()
             await asyncio.gather(screen, return_exceptions=True)
@@ -239,7 +256,7 @@ class Demo:
     def _document(self, settings: Settings, load: Load) -> Document:
         saved = load_checkpoint(settings.checkpoint_path)
         records, report = read_records(settings.ledger_path), verify_ledger(settings.ledger_path)
-        document = summary(
+        return summary(
             RunRecord(
                 catalogue=saved.catalogue,
                 snapshot=saved.snapshot,
@@ -260,11 +277,11 @@ class Demo:
                     cancelled=load.count.cancelled,
                     failures=load.failures,
                 ),
+                machine_busy_ratio=load.machine_busy_ratio,
                 ledger_record_count=report.record_count,
                 ledger_is_intact=report.is_intact,
             )
         )
-        return {**document, "machine_busy_ratio": load.machine_busy_ratio}
 
     def _tell(self, document: Document) -> None:
         print_summary(document, console=self._console)
@@ -308,11 +325,3 @@ def replay_plan(options: DemoOptions, *, capacity: CapacityPrior) -> ReplayPlan:
         return plan
     duration = min(plan.duration_seconds, RECORDED_SECONDS / options.speed)
     return replace(plan, speed_ratio=options.speed, duration_seconds=duration)
-
-
-def _free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in listeners]
-    for each in listeners:
-        each.close()
-    return ports

@@ -1,7 +1,7 @@
 """The live table of the demo, from the controller's `/v1/state`; and plain lines when headless.
 
 In: state bodies as JSON. Out: rich renderables and lines. Must not decide or keep anything but what
-it has already said.
+it has already said. Texts go in as they are: a bracket in a name is no markup.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,15 +51,15 @@ def _service_cells(service: State) -> tuple[RenderableType, ...]:
     objective = next(iter(service["objectives"]), None)
     decision = service["last_decision"]
     return (
-        service["name"],
-        service["tier"],
+        Text(service["name"]),
+        Text(service["tier"]),
         _replicas(service["replicas"]),
         _number(service["demand"]["requests_per_second"], digits=1),
         _number(service["in_flight_requests"]["value"], digits=0),
         _number(service["held_requests"]["value"], digits=0),
-        objective["words"] if objective else "none",
+        Text(objective["words"] if objective else "none"),
         _percent(objective["attainment_ratio"] if objective else None),
-        decision["reason_words"] if decision else "",
+        Text(decision["reason_words"] if decision else ""),
     )
 
 
@@ -80,13 +80,8 @@ def changes_table(changes: Sequence[State]) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
     for each in changes[:SHOWN_DECISIONS]:
-        table.add_row(
-            each["service"],
-            each["action_words"],
-            each["reason"],
-            each["verdict"],
-            each["explanation"],
-        )
+        names = ("service", "action_words", "reason", "verdict", "explanation")
+        table.add_row(*(Text(each[name]) for name in names))
     return table
 
 
@@ -117,7 +112,8 @@ def print_summary(document: Mapping[str, Any], *, console: Console) -> None:
     console.print(
         f"\n{requests['sent']} requests sent, {requests['ok']} ok, {requests['failed']} failed, "
         f"{requests['cancelled']} cancelled in {document['duration_seconds']:.0f} s; machine "
-        f"{_percent(document['machine_busy_ratio'])} busy"
+        f"{_percent(document['machine_busy_ratio'])} busy",
+        markup=False,
     )
     console.print(_summary_table(document["services"]))
     for each in document["decisions"]:
@@ -125,6 +121,7 @@ def print_summary(document: Mapping[str, Any], *, console: Console) -> None:
             f"  {each['at_seconds']:6.1f} s  {each['service']:<6} {each['direction']:<3} "
             f"{each['from_replicas']} to {each['to_replicas']}  {each['reason']}: {each['outcome']}",
             highlight=False,
+            markup=False,
         )
     ledger = document["ledger"]
     state = "verified" if ledger["verified"] else "NOT INTACT"
@@ -138,8 +135,8 @@ def _summary_table(services: Sequence[Mapping[str, Any]]) -> Table:
     for each in services:
         ttft = each["ttft_seconds"]
         table.add_row(
-            each["name"],
-            each["tier"],
+            Text(each["name"]),
+            Text(each["tier"]),
             _percent(each["attainment_ratio"]),
             _percent(each["target_ratio"]),
             *(_seconds(ttft[name]) for name in ("p50", "p95", "p99")),

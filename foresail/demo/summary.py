@@ -54,6 +54,7 @@ class RunRecord:
     load_start_timestamp_seconds: float
     load_end_timestamp_seconds: float
     load: LoadCount
+    machine_busy_ratio: float | None  # of all cores under load, whoever used them
     ledger_record_count: int
     ledger_is_intact: bool
 
@@ -65,6 +66,7 @@ def summary(run: RunRecord) -> Document:
     """The document of `--json`."""
     return {
         "duration_seconds": run.load_end_timestamp_seconds - run.load_start_timestamp_seconds,
+        "machine_busy_ratio": run.machine_busy_ratio,
         "requests": {
             "sent": run.load.sent,
             "ok": run.load.ok,
@@ -109,6 +111,10 @@ class Life:
     end_timestamp_seconds: float
 
 
+_GONE = {(EffectKind.STOP, Phase.VERIFIED), (EffectKind.START, Phase.ROLLED_BACK)}
+"""A stop that is rolled back leaves its replica serving."""
+
+
 def lives(run: RunRecord) -> tuple[Life, ...]:
     """Every replica that had a process, cut to the time under load."""
     started: dict[ReplicaId, JournalEntry] = {}
@@ -118,8 +124,7 @@ def lives(run: RunRecord) -> tuple[Life, ...]:
         ordered.setdefault(entry.decision_id, entry.timestamp_seconds)
         if entry.kind is EffectKind.START and entry.phase is Phase.SPAWNING:
             started[entry.replica_id] = entry
-        gone = entry.kind is EffectKind.STOP and entry.phase is Phase.VERIFIED
-        if gone or entry.phase is Phase.ROLLED_BACK:
+        if (entry.kind, entry.phase) in _GONE:
             ended[entry.replica_id] = entry.timestamp_seconds
     first, last = run.load_start_timestamp_seconds, run.load_end_timestamp_seconds
     found = [

@@ -34,7 +34,7 @@ class Watcher:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             models = await _read(session, f"{self._gateway}/v1/models")
             decides = await _read(session, f"{self._controller}/readyz")
-        return bool(models and models["data"]) and decides is not None
+        return bool(models and models.get("data")) and decides is not None
 
     async def watch(self, *, total_seconds: float, headless: bool) -> None:
         """Shows what happens until it is cancelled."""

@@ -26,7 +26,11 @@ class Family(Protocol):
 def sample(name: str, labels: Labels, value: float) -> str:
     """One line of the page."""
     text = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(labels))
-    return f"{name}{'{' + text + '}' if text else ''} {floatToGoString(value)}"
+    return f"{name}{'{' + text + '}' if text else ''} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # the library has no types
 
 
 def _escaped(value: str) -> str:
@@ -124,7 +128,7 @@ class Histogram:
         if self.edges:
             for edge, count in zip((*self.edges, float("inf")), child.counts, strict=True):
                 total += count
-                with_edge = (*labels, ("le", floatToGoString(edge)))
+                with_edge = (*labels, ("le", _number(edge)))
                 yield sample(f"{self.name}_bucket", with_edge, float(total))
         yield sample(f"{self.name}_count", labels, float(sum(child.counts)))
         yield sample(f"{self.name}_sum", labels, child.sum)

@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
-from autoscaler.engine_model.costs import StepCosts, costs_from_milliseconds
+from autoscaler.engine_model.costs import StepCosts, TabledCosts
 from collector.errors import ConfigurationError
 
 
@@ -52,14 +52,14 @@ def _row(row: dict[str, str]) -> PerformanceRow:
         model=row["model"],
         gpu=row["gpu"],
         gpu_count=int(row["gpus_per_replica"]),
-        costs=costs_from_milliseconds(
-            a=float(row["floor_ms"]),
-            b=float(row["sequence_ms"]),
-            c=float(row["context_ms_per_1k"]),
-            p0=float(row["prefill_base_ms"]),
-            d=float(row["prefill_ms_per_1k"]),
-            q=float(row["prefill_ms_per_1k_squared"]),
-        ),
+        costs=TabledCosts(
+            floor=float(row["floor_ms"]),
+            sequence=float(row["sequence_ms"]),
+            context=float(row["context_ms_per_1k"]),
+            prefill_base=float(row["prefill_base_ms"]),
+            prefill=float(row["prefill_ms_per_1k"]),
+            prefill_squared=float(row["prefill_ms_per_1k_squared"]),
+        ).exact(),
         max_step_tokens=int(row["max_step_tokens"]),
         kv_capacity_tokens=int(row["kv_capacity_tokens"]),
         weights_bytes=float(row["weights_gb"]) * 1e9,

@@ -104,9 +104,9 @@ def edges(name: str, *, max_model_tokens: int) -> tuple[float, ...]:
     return tuple(edge for edge in steps if edge <= max_model_tokens)
 
 
-def cache_labels(*, kv_capacity_tokens: int, max_model_tokens: int, kv_bytes_per_token: int) -> (
-    tuple[tuple[str, str], ...]
-):
+def cache_labels(
+    *, kv_capacity_tokens: int, max_model_tokens: int, kv_bytes_per_token: int
+) -> tuple[tuple[str, str], ...]:
     """Labels of `cache_config_info`: a CUDA engine with blocks of 16 tokens."""
     block = 16
     fixed = {

@@ -9,6 +9,7 @@ from collector.gateway.settings import GatewaySettings
 from foresail.settings.read import read_settings
 from foresail.settings.values import (
     ControllerSettings,
+    HistoryKind,
     HistorySettings,
     LogFormat,
     LoggingSettings,
@@ -20,6 +21,7 @@ from foresail.settings.values import (
 __all__ = [
     "ControllerSettings",
     "GatewaySettings",
+    "HistoryKind",
     "HistorySettings",
     "LogFormat",
     "LogLevel",

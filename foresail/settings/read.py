@@ -19,9 +19,16 @@ from collector.gateway.latency import DEFAULT_EDGES_SECONDS
 from collector.gateway.settings import LOOPBACK_HOSTS, GatewaySettings, is_loopback
 from collector.model.catalogue import Sli
 from foresail.settings.environment import Override, overlaid, read_overrides
-from foresail.settings.schema import ControllerPart, GatewayPart, LatencyEdgesPart, SettingsFile
+from foresail.settings.schema import (
+    ControllerPart,
+    GatewayPart,
+    HistoryPart,
+    LatencyEdgesPart,
+    SettingsFile,
+)
 from foresail.settings.values import (
     ControllerSettings,
+    HistoryKind,
     HistorySettings,
     LoggingSettings,
     Settings,
@@ -87,6 +94,20 @@ def _cross_keys(file: SettingsFile) -> Iterator[Problem]:
         yield _problem(("ticks", "decide"), "must be at least as long as ticks.ingest")
     if file.history.keep < 2 * file.history.bin:
         yield _problem(("history", "keep"), "must be at least two bins (history.bin) long")
+    if file.history.kind is HistoryKind.DAY_FILES:
+        yield from _day_file_problems(file.history)
+
+
+def _day_file_problems(history: HistoryPart) -> Iterator[Problem]:
+    """What the coarser bins, of one and of five minutes, are rolled up from."""
+    if history.bin >= 60 or 60 % history.bin:
+        yield _problem(
+            ("history", "bin"),
+            f"is {history.bin:g} s; day_files rolls bins up to minutes, so a minute must be two or more "
+            "whole bins, such as 15s",
+        )
+    if history.keep < 600:
+        yield _problem(("history", "keep"), "must be at least 10m for day_files")
 
 
 def _tls_problems(gateway: GatewayPart) -> Iterator[Problem]:
@@ -123,7 +144,12 @@ def _settings(file: SettingsFile, *, path: Path) -> Settings:
             allow_insecure_listen=file.controller.allow_insecure_listen,
         ),
         ticks=TickSettings(ingest_seconds=file.ticks.ingest, decide_seconds=file.ticks.decide),
-        history=HistorySettings(bin_seconds=file.history.bin, keep_seconds=file.history.keep),
+        history=HistorySettings(
+            kind=file.history.kind,
+            bin_seconds=file.history.bin,
+            keep_seconds=file.history.keep,
+            max_bytes=file.history.max_size,
+        ),
         logging=LoggingSettings(level=file.logging.level, format=file.logging.format),
     )
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from collector.files.part import FilePart, choice, quantity
 from collector.files.units import Duration, MemoryAmount
-from foresail.settings.values import LogFormat, LogLevel
+from foresail.settings.values import HistoryKind, LogFormat, LogLevel
 from foresail.settings.words import header_bytes_of, host, host_header, path, rising
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -151,13 +151,24 @@ class TicksPart(FilePart):
 
 
 class HistoryPart(FilePart):
-    """What is kept of the past, in memory."""
+    """What is kept of the past."""
 
+    kind: HistoryKind = choice(
+        "memory",
+        description="memory, or day_files: files in the state directory that outlive the controller, "
+        "with coarser bins of 1 min for 3 days and 5 min for 400 days. Default memory: nothing looks "
+        "further back than `keep` today.",
+    )
     bin: Duration = quantity(
         "15s", description="The width of one bin. Default 15s: one decision, one new bin."
     )
     keep: Duration = quantity(
         "6h", description="How far back it reaches. Default 6h: all that decisions look at today."
+    )
+    max_size: MemoryAmount = quantity(
+        "1GiB",
+        description="How much the day files may take; the oldest days go first. Default 1GiB: 400 days "
+        "of about a hundred busy services.",
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from collector.gateway.settings import LOOPBACK_HOSTS, GatewaySettings
 
 LEDGER_FILE = "ledger.sqlite"
+HISTORY_FOLDER = "history"
 CHECKPOINT_FOLDER = "checkpoint"
 
 
@@ -50,12 +51,21 @@ class TickSettings:
     decide_seconds: float = 15.0
 
 
+class HistoryKind(StrEnum):
+    """Where the past is kept."""
+
+    MEMORY = "memory"  # gone when the controller ends
+    DAY_FILES = "day_files"  # in the state directory; coarser bins for over a year
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySettings:
-    """What is kept of the past, in memory."""
+    """What is kept of the past."""
 
+    kind: HistoryKind = HistoryKind.MEMORY
     bin_seconds: float = 15.0
     keep_seconds: float = 6 * 3600.0
+    max_bytes: int = 2**30  # of day files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,11 @@ class Settings:
     def checkpoint_path(self) -> Path:
         """The folder of the controller's checkpoint."""
         return self.state_dir / CHECKPOINT_FOLDER
+
+    @property
+    def history_path(self) -> Path:
+        """The folder of the day files, where they are chosen."""
+        return self.state_dir / HISTORY_FOLDER
 
     @property
     def ledger_path(self) -> Path:

@@ -1,6 +1,7 @@
 """Pages of servers that are broken or hostile: nothing raises, nothing becomes a number by accident."""
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from collector.model.page import PageIdentity
 from collector.model.reading import Fresh, Missing
 from collector.model.replica import EngineKind
 from collector.normalise.exposition import parse_exposition
-from collector.normalise.page import page_readings
+from collector.normalise.page import page_readings, read_page
+from collector.normalise.reader import PageReader
 from support.collector_worlds import CONTRACTS, LLAMA, VLLM, answered, capture, snapshot_of
 
 PAGES = {
@@ -45,7 +47,7 @@ def test_any_mixture_of_syntax_is_survived_and_gives_finite_numbers(words):
         assert isinstance(reading, Missing) or abs(reading.value) < float("inf")
 
 
-@pytest.mark.parametrize("kind", list(EngineKind))
+@pytest.mark.parametrize("kind", list(PAGES))
 @given(data=st.data())
 def test_a_page_cut_anywhere_tells_the_truth_or_nothing(kind, data):
     text = PAGES[kind]
@@ -57,7 +59,7 @@ def test_a_page_cut_anywhere_tells_the_truth_or_nothing(kind, data):
         assert isinstance(reading, Missing) or reading == whole.histograms[key]
 
 
-@pytest.mark.parametrize("kind", list(EngineKind))
+@pytest.mark.parametrize("kind", list(PAGES))
 @given(data=st.data())
 def test_a_flipped_character_leaves_the_other_series_alone(kind, data):
     text = PAGES[kind]
@@ -106,3 +108,46 @@ def test_many_distinct_series_are_survived():
     page = read(EngineKind.VLLM, text)
     assert page.unknown_series_count == 1
     assert page.numbers == {}
+
+
+def test_a_million_series_are_refused_and_reported_at_once():
+    text = "vllm:num_requests_running 1\n" + 'x{id="7"} 1\n' * 1_000_000
+    started = time.process_time()
+    page = read_page(
+        text,
+        contract=CONTRACTS.engines[EngineKind.VLLM],
+        identity=PageIdentity(key="r1", source="e"),
+        observed_timestamp_seconds=7.0,
+    )
+    assert time.process_time() - started < 1.0
+    assert page.numbers == {}
+    assert [problem.message for problem in page.problems] == [
+        "the page has 1000001 lines; more than 250000 are not read"
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param('vllm:request_success_total{{finished_reason="{n}"}} 1\n', id="readings"),
+        pytest.param('vllm:num_requests_running{{engine="{n}"}} 1\n', id="engines"),
+        pytest.param('vllm:time_to_first_token_seconds_bucket{{le="{n}"}} {n}\n', id="edges"),
+        pytest.param('x{{id="{n}"}} 1\n', id="unknown series"),
+    ],
+)
+def test_what_is_remembered_of_a_hostile_page_is_not_more_than_is_accounted(lines):
+    reader = PageReader()
+    text = "".join(lines.format(n=n) for n in range(5_000))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        reader(
+            text,
+            contract=CONTRACTS.engines[EngineKind.VLLM],
+            identity=PageIdentity(key="r1", source="e"),
+            observed_timestamp_seconds=7.0,
+        )
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before <= reader.remembered_bytes

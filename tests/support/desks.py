@@ -190,6 +190,7 @@ class Desk:
 
     async def gateway_samples(self) -> Samples:
         """The gateway's metrics page; empty while it does not answer."""
+        self.check()
         return parse_samples(await read_text(f"{self.gateway_url}/metrics") or "")
 
     async def gateway_value(self, name: str, **labels: str) -> float:
@@ -209,12 +210,24 @@ class Desk:
                     found[variables[b"FORESAIL_REPLICA_ID"].decode()] = int(entry.name)
         return found
 
+    def check(self) -> None:
+        """Fails at once when a process has ended with an error, rather than at a deadline."""
+        for process in self.processes:
+            code = process.poll() or 0  # a signal, which is below 0, was the test's
+            assert code <= 0, f"exit code {code}: {process.args!r}\n{self._last_words()}"
+
+    def _last_words(self) -> str:
+        logs = [self.folder / f"{name}.log" for name in ("up", "gateway", "controller")]
+        return "\n".join(path.read_text()[-1500:] for path in logs if path.exists())
+
     async def state(self) -> dict[str, Any] | None:
         """The controller's `/v1/state`; None while it does not answer."""
+        self.check()
         return await read_json(f"{self.controller_url}/v1/state")
 
     async def decisions(self) -> list[dict[str, Any]]:
         """All remembered decisions, newest first."""
+        self.check()
         body = await read_json(f"{self.controller_url}/v1/decisions?last=500")
         return body["decisions"] if body else []
 

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
-from autoscaler.model.decision import Decision, Evidence, Verdict
+from autoscaler.model.decision import Decision, Verdict, unassessed
 from autoscaler.model.effect import EffectKind, JournalEntry, Phase
 from autoscaler.model.event import Event
 from autoscaler.model.state import VariantState
@@ -27,21 +27,7 @@ FIRST = DecisionId("aaaaaaaa11111111")
 SECOND = DecisionId("bbbbbbbb22222222")
 FIRST_REPLICA = ReplicaId("chat-aaaaaaaa-1")
 
-EVIDENCE = Evidence(
-    supply_replicas=0,
-    serving_replicas=0,
-    needed_replicas=1,
-    demand_requests_per_second=None,
-    demand_work_ratio=None,
-    expected_work_ratio=None,
-    backlog_requests=None,
-    capacity_low_ratio=None,
-    capacity_high_ratio=None,
-    lead_time_seconds=1.0,
-    burn_rate=None,
-    expected_shortfall_ratio_without=None,
-    expected_shortfall_ratio_with=None,
-)
+EVIDENCE = unassessed(why="decided by hand")
 
 
 def silent_log() -> FilteringBoundLogger:

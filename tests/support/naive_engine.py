@@ -49,7 +49,15 @@ def naive_completions(
     return done
 
 
-def _step(now, *, waiting, running, done, costs, limits):
+def _step(
+    now: int,
+    *,
+    waiting: deque[Job],
+    running: list[Job],
+    done: list[Completion],
+    costs: StepCosts,
+    limits: EngineLimits,
+) -> int:
     preempted = False
     while sum(j.held for j in running) + sum(j.decodes for j in running) > (
         limits.kv_capacity_tokens

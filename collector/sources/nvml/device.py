@@ -263,7 +263,9 @@ class _Reader:
         )
 
     def _row(self, rows: Reading[Any], position: int) -> Number:
-        return rows if isinstance(rows, Missing) else self._answers.fresh(rows.value[position])
+        if isinstance(rows, Missing):
+            return rows
+        return self._answers.plain_number(rows.value[position])
 
     def _flag(self, rows: Reading[Any], position: int) -> Reading[bool]:
         return rows if isinstance(rows, Missing) else self._answers.fresh(rows.value[position] != 0)

@@ -19,7 +19,7 @@ from collector.errors import TransientSourceError
 from collector.model.device import Device, DeviceIdentity, DeviceSurvey
 from collector.model.reading import Fresh, Missing, MissingReason, Reading
 from collector.model.snapshot import Problem
-from collector.sources.nvml.answers import SOURCE, Answers, XidTally
+from collector.sources.nvml.answers import REASONS, SOURCE, Answers, XidTally
 from collector.sources.nvml.device import read_device
 from collector.sources.single_worker import SingleWorker
 
@@ -236,7 +236,8 @@ class _Session:
         if self._watch is None:
             return Missing(reason=MissingReason.SOURCE_UNREACHABLE, source=SOURCE)
         if key in self._watch.unwatched:
-            return Missing(reason=MissingReason.CANNOT_SEE, source=SOURCE)
+            reason = REASONS.get(self._watch.unwatched[key], MissingReason.SOURCE_UNREACHABLE)
+            return Missing(reason=reason, source=SOURCE)
         tally = self._tally(key)
         return self._fresh(XidTally(counts=Counter(tally.counts), last=tally.last))
 

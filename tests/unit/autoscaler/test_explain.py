@@ -1,10 +1,12 @@
 """Every decision says why, in a paragraph for a person."""
 
+from dataclasses import replace
+
 import pytest
 
 from autoscaler.explain import BECAUSE, explain
 from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
-from autoscaler.model.decision import Evidence
+from autoscaler.model.decision import Evidence, unassessed
 
 KNOWN = Evidence(
     supply_replicas=3,
@@ -21,20 +23,11 @@ KNOWN = Evidence(
     expected_shortfall_ratio_without=0.25,
     expected_shortfall_ratio_with=0.0,
 )
-UNKNOWN = Evidence(
+UNKNOWN = replace(
+    unassessed(why="held_requests is stale at gateway"),
     supply_replicas=1,
     serving_replicas=1,
-    needed_replicas=None,
-    demand_requests_per_second=None,
-    demand_work_ratio=None,
-    expected_work_ratio=None,
-    backlog_requests=None,
-    capacity_low_ratio=None,
-    capacity_high_ratio=None,
     lead_time_seconds=60.0,
-    burn_rate=None,
-    expected_shortfall_ratio_without=None,
-    expected_shortfall_ratio_with=None,
     quality=("held_requests is stale at gateway", "no demand was measured lately"),
 )
 OUT = Scale(variant="small", direction=Direction.OUT, from_replicas=3, to_replicas=4)

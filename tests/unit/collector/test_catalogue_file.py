@@ -253,7 +253,8 @@ BROKEN = {
     ),
     "engine": (
         "engine: llama_cpp", "engine: llamacpp",
-        "16: services.chat.variants.llama.engine is 'llamacpp', must be one of: vllm, llama_cpp; did you "
+        "16: services.chat.variants.llama.engine is 'llamacpp', must be one of: vllm, llama_cpp, "
+        "sglang, tensorrt_llm, triton, lmdeploy, tgi, ollama; did you "
         "mean 'llama_cpp'?",
     ),
     "sli": (

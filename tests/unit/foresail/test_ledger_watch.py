@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,27 @@ from collector.clock import VirtualClock
 from collector.model.ids import DecisionId
 from foresail.ledger_watch import READ_INTERVAL_SECONDS, VERIFY_INTERVAL_SECONDS, LedgerWatch
 from support.builders import NOW
-from support.execution import make_decision, scale_out, silent_log, until
+from support.execution import make_decision, scale_out, silent_log
+
+
+class RoundClock(VirtualClock):
+    """Knows when the watch rests between two rounds."""
+
+    def __init__(self) -> None:
+        super().__init__(NOW)
+        self._rests = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self._rests.set()
+        await super().sleep(seconds)
+
+    async def pass_by(self, seconds: float) -> None:
+        """Returns when the watch rests again after that much time."""
+        async with asyncio.timeout(10):
+            await self._rests.wait()
+            self._rests.clear()
+            await self.advance(seconds)
+            await self._rests.wait()
 
 
 class Watched:
@@ -21,7 +41,7 @@ class Watched:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.clock = VirtualClock(NOW)
+        self.clock = RoundClock()
         self.metrics = ControllerMetrics()
         self.watch = LedgerWatch(path, clock=self.clock, metrics=self.metrics)
 
@@ -41,14 +61,9 @@ class Watched:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def look_until(self, claim: Callable[[], object]) -> None:
-        """One round after another until the claim holds."""
-        for _ in range(100):
-            if claim():
-                return
-            await self.clock.advance(READ_INTERVAL_SECONDS)
-            await asyncio.sleep(0.005)  # the reading runs in a thread
-        raise AssertionError("never came true")
+    async def look(self, *, after_seconds: float = READ_INTERVAL_SECONDS) -> None:
+        """One more round."""
+        await self.clock.pass_by(after_seconds)
 
 
 @pytest.fixture(name="watched")
@@ -64,7 +79,7 @@ def append(ledger: Ledger, *, count: int, begin: int = 0) -> None:
 
 async def test_without_a_file_nothing_is_known(watched: Watched) -> None:
     async with watched.running():
-        await asyncio.sleep(0.02)
+        await watched.look()
         assert watched.watch.summary is None
         assert watched.watch.records == ()
 
@@ -73,7 +88,8 @@ async def test_a_new_ledger_is_found_counted_and_verified(watched: Watched) -> N
     async with watched.running():
         with watched.ledger() as ledger:
             append(ledger, count=25)
-            await watched.look_until(lambda: watched.is_intact)
+            await watched.look()
+            assert watched.is_intact
             summary = watched.watch.summary
             assert summary is not None
             assert summary.record_count == 25
@@ -85,7 +101,8 @@ async def test_a_new_ledger_is_found_counted_and_verified(watched: Watched) -> N
             assert watched.metrics.registry.get_sample_value(name) == 25
 
             append(ledger, count=1, begin=25)
-            await watched.look_until(lambda: watched.watch.records[0].seq == 26)
+            await watched.look()
+            assert watched.watch.records[0].seq == 26
             assert watched.is_intact
 
 
@@ -96,12 +113,14 @@ async def test_what_verification_found_outlasts_a_ledger_that_cannot_be_read(
         append(ledger, count=3)
     watched.path.with_suffix(".checkpoint").unlink()
     async with watched.running():
-        await until(lambda: watched.is_intact is False)
+        await watched.look()
+        assert watched.is_intact is False
         hidden = watched.path.with_name("hidden")
         watched.path.rename(hidden)
-        await watched.look_until(lambda: watched.watch.summary is None)
+        await watched.look()
+        assert watched.watch.summary is None
         hidden.rename(watched.path)
-        await watched.look_until(lambda: watched.watch.summary is not None)
+        await watched.look()
         assert watched.is_intact is False
         summary = watched.watch.summary
         assert summary is not None
@@ -112,9 +131,11 @@ async def test_it_is_verified_again_and_again(watched: Watched) -> None:
     with watched.ledger() as ledger:
         append(ledger, count=3)
         async with watched.running():
-            await until(lambda: watched.is_intact)
-            watched.path.with_suffix(".checkpoint").unlink()
-            await watched.clock.advance(READ_INTERVAL_SECONDS)
+            await watched.look()
             assert watched.is_intact
-            await watched.clock.advance(VERIFY_INTERVAL_SECONDS)
-            await watched.look_until(lambda: watched.is_intact is False)
+            watched.path.with_suffix(".checkpoint").unlink()
+            await watched.look()
+            assert watched.is_intact
+            await watched.look(after_seconds=VERIFY_INTERVAL_SECONDS)
+            await watched.look()
+            assert watched.is_intact is False

@@ -75,9 +75,13 @@ async def test_a_checkpoint_that_is_named_brings_its_own_catalogue(tmp_path: Pat
 
 async def test_it_changes_no_file(tmp_path: Path) -> None:
     loop = await saved(tmp_path, held=2)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    before = modification_times(tmp_path)
     plan(settings_of(loop), checkpoint=None, now=NOW)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert modification_times(tmp_path) == before
+
+
+def modification_times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 async def test_without_a_checkpoint_it_says_so(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def test_a_child_that_has_run_before_is_started_again_and_its_reason_told(
     child = nursery.child(RUNS_THEN_FAILS, "1")
     await child.start()
     await nursery.is_up()
-    await nursery.clock.advance(11.0)
+    await nursery.clock.advance(61.0)
     await died(child, number=signal.SIGUSR1)
     said = await told(nursery, 1)
     assert said.startswith("gateway ended (exit code 1: the ledger is full); starting it again")

@@ -150,7 +150,7 @@ def test_down_ends_engines_in_a_dry_run_too(it: Desk, capsys: pytest.CaptureFixt
     assert run_down(settings_of(it)) == 0
     assert it.engine_pids() == {}
     assert not is_alive(pid)
-    assert "ended" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("foresail: ended 1 engine\n")
     assert verify_ledger(it.state_dir / "ledger.sqlite").is_intact
 
 

@@ -1,11 +1,19 @@
 """Contract files: what they must say, and how a wrong one is told."""
 
+from importlib import resources
+
 import pytest
 
 from collector.contract.loader import contract_of, load_contracts
 from collector.contract.schema import version_range
 from collector.errors import ConfigurationError
-from collector.model.contract import EngineSignal, GatewaySignal, VersionRange, version_numbers
+from collector.model.contract import (
+    EngineSignal,
+    ExporterKind,
+    GatewaySignal,
+    VersionRange,
+    version_numbers,
+)
 from collector.model.replica import EngineKind
 from support.collector_worlds import CONTRACTS
 
@@ -19,6 +27,22 @@ def test_every_engine_signal_is_told_or_declared_invisible():
     assert set(CONTRACTS.gateway.rules) == set(GatewaySignal)
 
 
+@pytest.mark.parametrize("kind", list(ExporterKind))
+def test_every_exporter_answers_for_its_vocabulary(kind):
+    contract = CONTRACTS.exporters[kind]
+    assert contract.engine == kind.value
+    assert contract.rules
+    assert all(len(why.split()) > 3 for why in contract.cannot_see.values())
+    assert contract.metrics_path(None) == "/metrics"
+
+
+def test_an_engine_names_each_signal_it_hides():
+    # One sentence for all the rest is for exporters: of an engine the reason is worth a look each.
+    folder = resources.files("collector.contract")
+    texts = [(folder / f"{kind.value}.yaml").read_text("utf-8") for kind in EngineKind]
+    assert not [text for text in texts if "cannot_see_others" in text]
+
+
 def test_loading_twice_gives_equal_contracts():
     assert load_contracts() == CONTRACTS
 
@@ -29,6 +53,8 @@ def test_loading_twice_gives_equal_contracts():
         pytest.param(EngineKind.VLLM, (0, 32), "/metrics", id="vllm"),
         pytest.param(EngineKind.LLAMA_CPP, None, "/metrics", id="llama.cpp of unknown version"),
         pytest.param(EngineKind.LLAMA_CPP, (11549,), "/metrics", id="llama.cpp seen to be safe"),
+        pytest.param(EngineKind.OLLAMA, None, None, id="ollama has no page"),
+        pytest.param(EngineKind.TENSORRT_LLM, None, "/prometheus/metrics", id="trtllm-serve"),
         pytest.param(EngineKind.LLAMA_CPP, (5000,), None, id="llama.cpp that a scrape wakes"),
     ],
 )
@@ -59,6 +85,9 @@ def test_version_ranges_include_the_lower_bound_only(version, inside):
 
 _GOOD = """
 engine: llama_cpp
+title: an engine
+tells: [engine]
+provenance: capture
 versions: ">=0"
 assumed_version: "1"
 dropped_suffixes: []
@@ -115,6 +144,10 @@ def test_a_minimal_file_is_accepted_and_both_spellings_are_read():
             id="maximum of histograms",
         ),
         pytest.param("signals:", "signals: [", "not YAML", id="not YAML"),
+        pytest.param(
+            "provenance: capture", "provenance: documentation", "a reference", id="no reference"
+        ),
+        pytest.param("tells: [engine]", "tells: [motor]", "'motor'", id="vocabulary"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line_with_its_name(old, new, said):

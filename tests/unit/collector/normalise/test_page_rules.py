@@ -104,6 +104,19 @@ def test_kv_capacity_comes_from_labels(labels, value):
 
 
 @pytest.mark.parametrize(
+    ("other", "value"),
+    [("1536", 1536), ("3072", MissingReason.CONTRADICTED)],
+    ids=["the same", "another"],
+)
+def test_two_info_series_of_one_engine_must_agree(other, value):
+    page = read(
+        'vllm:cache_config_info{engine="0",gpu="a",kv_cache_size_tokens="1536"} 1\n'
+        f'vllm:cache_config_info{{engine="0",gpu="b",kv_cache_size_tokens="{other}"}} 1\n'
+    )
+    assert shown(page.number(E.KV_CAPACITY_TOKENS)) == value
+
+
+@pytest.mark.parametrize(
     ("states", "running"),
     [
         pytest.param(("awake",), 0, id="awake"),
@@ -117,6 +130,13 @@ def test_gauges_of_a_sleeper_say_nothing_and_its_counters_stay(states, running):
     page = read(gauge(0) + sleep(*states) + "vllm:generation_tokens_total 5\n")
     assert shown(page.number(E.RUNNING_REQUESTS)) == running
     assert shown(page.number(E.OUTPUT_TOKENS_TOTAL)) == 5
+
+
+def test_a_sleep_state_told_twice_differently_hides_the_gauges():
+    state = 'vllm:engine_sleep_state{engine="0",sleep_state="awake"}'
+    page = read(f"{gauge(0)}{state} 1\n{state} 0\n")
+    assert shown(page.sleep_state) is MissingReason.CONTRADICTED
+    assert shown(page.number(E.RUNNING_REQUESTS)) is MissingReason.CONTRADICTED
 
 
 def test_the_deepest_sleep_of_any_engine_counts():
@@ -191,6 +211,9 @@ def test_values_are_scaled_and_averaged_as_the_contract_says():
     contract = contract_of(
         f"""
 engine: vllm
+title: an engine
+tells: [engine]
+provenance: capture
 versions: ">=0"
 assumed_version: "1"
 dropped_suffixes: []

@@ -8,6 +8,7 @@ from collector.errors import ConfigurationError
 from collector.gateway.settings import GatewaySettings
 from foresail.settings import (
     ControllerSettings,
+    HistoryKind,
     HistorySettings,
     LogFormat,
     LoggingSettings,
@@ -49,6 +50,7 @@ def test_what_is_written_lies_under_the_state_directory(tmp_path: Path) -> None:
     settings = read(tmp_path, "state_dir: /var/lib/foresail\n")
     assert settings.state_dir == Path("/var/lib/foresail")
     assert settings.ledger_path == Path("/var/lib/foresail/ledger.sqlite")
+    assert settings.history_path == Path("/var/lib/foresail/history")
 
 
 def test_what_is_said_arrives_in_base_units(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ gateway:
   latency_edges: {time_to_first_token: [100ms, 1s]}
 controller: {port: 9001}
 ticks: {ingest: 500ms, decide: 2s}
-history: {bin: 1s, keep: 10m}
+history: {kind: day_files, bin: 1s, keep: 10m, max_size: 1MiB}
 logging: {level: debug, format: json}
 """,
     )
@@ -84,7 +86,9 @@ logging: {level: debug, format: json}
     assert edges["inter_token_latency"][0] == 0.001
     assert settings.controller.port == 9001
     assert settings.ticks == TickSettings(ingest_seconds=0.5, decide_seconds=2.0)
-    assert settings.history == HistorySettings(bin_seconds=1.0, keep_seconds=600.0)
+    assert settings.history == HistorySettings(
+        kind=HistoryKind.DAY_FILES, bin_seconds=1.0, keep_seconds=600.0, max_bytes=1_048_576
+    )
     assert settings.logging == LoggingSettings(level=LogLevel.DEBUG, format=LogFormat.JSON)
 
 
@@ -178,6 +182,15 @@ BROKEN = {
     "history of one bin": (
         "history: {keep: 15s}\n", {},
         "foresail.yaml:1: history.keep must be at least two bins (history.bin) long",
+    ),
+    "bins that no minute is made of": (
+        "history: {kind: day_files, bin: 45s}\n", {},
+        "foresail.yaml:1: history.bin is 45 s; day_files rolls bins up to minutes, so a minute must be "
+        "two or more whole bins, such as 15s",
+    ),
+    "day files of a memory too short": (
+        "history: {kind: day_files, keep: 5m}\n", {},
+        "foresail.yaml:1: history.keep must be at least 10m for day_files",
     ),
     "edges that do not rise": (
         "gateway: {latency_edges: {time_to_first_token: [2s, 1s]}}\n", {},

@@ -1,0 +1,153 @@
+"""Prometheus's HTTP API through prometheus-api-client: instant and range queries, for a fleet.
+
+A query in; values out, or one line of what went wrong, whatever the server does. Every call blocks
+within its timeout and belongs in a worker thread. The only file that knows the client library.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from prometheus_api_client.prometheus_connect import PrometheusConnect
+from requests import JSONDecodeError, RequestException, Response, Session
+
+from collector.ports import InstantAnswer, InstantSample, RangeAnswer, RangeSeries
+
+MAX_POINTS = 11_000
+"""Per series and range query; Prometheus refuses more (web/api/v1/api.go)."""
+_SHOWN_CHARACTERS = 200
+_NO_RETRIES = 0  # the next tick asks again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusAddress:
+    """Where Prometheus is, and how it is asked."""
+
+    url: str
+    timeout_seconds: float = 3.0  # of one query
+    headers: Mapping[str, str] | None = None  # e.g. Authorization; never logged
+
+
+class PrometheusApi:
+    """One server. Blocks: call it in a worker thread. One call at a time."""
+
+    def __init__(self, address: PrometheusAddress) -> None:
+        self._url = address.url.rstrip("/")
+        self._warnings: list[str] = []
+        self._session = Session()  # verifies certificates
+        self._session.trust_env = False  # no proxy and no .netrc that nobody named
+        self._session.hooks["response"].append(self._note_warnings)
+        self._connection = PrometheusConnect(
+            url=self._url,
+            headers=dict(address.headers or {}),
+            retry=_NO_RETRIES,
+            session=self._session,
+            timeout=address.timeout_seconds,  # type: ignore[arg-type]  # requests takes fractions
+            method="POST",
+        )
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def query(self, expression: str) -> InstantAnswer:
+        """The values now. Never raises."""
+        found, error = self._asked(lambda: self._connection.custom_query(expression))
+        samples: list[InstantSample] = []
+        for series in found:
+            try:
+                samples.append(
+                    InstantSample(labels=_labels(series), value=float(series["value"][1]))
+                )
+            except (KeyError, IndexError, TypeError, ValueError):
+                error = error or f"{self._url} answered something that is no series"
+        return InstantAnswer(samples=tuple(samples), error=error)
+
+    def read_range(
+        self,
+        expression: str,
+        *,
+        start_timestamp_seconds: float,
+        end_timestamp_seconds: float,
+        step_seconds: float,
+    ) -> RangeAnswer:
+        """The values at start, start + step, ... up to end; asked for in chunks. Never raises.
+
+        Start and step must be whole seconds, as the client rounds them. A chunk that fails is told,
+        and the others are there.
+        """
+        points: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = defaultdict(list)
+        errors: list[str] = []
+        for begin, end in _chunks(start_timestamp_seconds, end_timestamp_seconds, step_seconds):
+            found, error = self._asked(
+                lambda begin=begin, end=end: self._connection.custom_query_range(  # type: ignore[misc]
+                    expression,
+                    start_time=datetime.fromtimestamp(begin, tz=UTC),
+                    end_time=datetime.fromtimestamp(end, tz=UTC),
+                    step=f"{step_seconds:g}",
+                )
+            )
+            try:
+                for series in found:
+                    key = tuple(sorted(_labels(series).items()))
+                    points[key] += [(float(at), float(value)) for at, value in series["values"]]
+            except (KeyError, TypeError, ValueError):
+                error = error or f"{self._url} answered something that is no series"
+            if error is not None and error not in errors:
+                errors.append(error)
+        return RangeAnswer(
+            series=tuple(
+                RangeSeries(labels=dict(key), points=tuple(each)) for key, each in points.items()
+            ),
+            errors=tuple(errors),
+        )
+
+    def _asked(self, ask: Callable[[], Any]) -> tuple[Sequence[Any], str | None]:  # parsed JSON
+        """(series, error) of one request."""
+        self._warnings.clear()
+        try:
+            found = ask()
+        except PrometheusApiClientException as error:
+            return (), f"{self._url} refused: {_one_line(error)}"
+        except JSONDecodeError as error:  # also a RequestException
+            return (), f"{self._url} answered without a result: {_one_line(error)}"
+        except RequestException as error:
+            return (), f"{self._url} cannot be asked: {type(error).__name__}: {_one_line(error)}"
+        except (KeyError, TypeError, ValueError) as error:
+            return (), f"{self._url} answered without a result: {_one_line(error)}"
+        if not isinstance(found, list):
+            return (), f"{self._url} answered a {type(found).__name__} in place of series"
+        part = "; ".join(self._warnings)
+        return found, f"{self._url} answered a part only: {part}" if part else None
+
+    def _note_warnings(self, response: Response, *_: object, **__: object) -> None:
+        """Keeps what a server says of its answer's gaps, which the client drops."""
+        if '"warnings"' in response.text[-4096:]:
+            try:
+                told = response.json().get("warnings", [])
+            except (ValueError, AttributeError):
+                return
+            self._warnings += [_shortened(str(each)) for each in told]
+
+
+def _labels(series: Any) -> dict[str, str]:  # parsed JSON  # noqa: ANN401
+    return {str(name): str(value) for name, value in series["metric"].items()}
+
+
+def _chunks(start: float, end: float, step: float) -> Iterator[tuple[float, float]]:
+    count = math.floor((end - start) / step) + 1
+    for first in range(0, count, MAX_POINTS):
+        last = min(first + MAX_POINTS, count) - 1
+        yield start + first * step, start + last * step
+
+
+def _one_line(error: Exception) -> str:
+    return _shortened(str(error)) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]
