@@ -111,7 +111,7 @@ class Controller:
     async def run(self, *, executor: Executor, observer: Observer, stop: asyncio.Event) -> None:
         """Recovers, then ticks until `stop` is set. What runs then goes on running."""
         self._observer = observer
-        self._resume()
+        self._resume(observer)
         await executor.recover()
         self.parts.wake.open()
         try:
@@ -276,12 +276,18 @@ class Controller:
             now_timestamp_seconds=now,
         )
 
-    def _resume(self) -> None:
-        """Continues with what the last run had learned, if there was one."""
+    def _resume(self, observer: Observer) -> None:
+        """Continues with what the last run had learned and last seen, if there was one.
+
+        The gateway went on counting meanwhile: from the last snapshot on nothing is missed.
+        """
         try:
-            self.state = load_checkpoint(self.parts.state_folder).state
+            saved = load_checkpoint(self.parts.state_folder)
         except CheckpointError as error:
             self.parts.log.info("starting_without_checkpoint", why=str(error))
+            return
+        self.state = saved.state
+        observer.resume(saved.snapshot, catalogue=saved.catalogue)
 
     def _save_checkpoint(self) -> None:
         if self.inputs is None or self.lost_leadership is not None:

@@ -5,6 +5,7 @@ since the controller looks at the gateway every few seconds anyway.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -90,6 +91,7 @@ class WakeListener:
         self._events: deque[WakeEvent] = deque(maxlen=MAX_KEPT_EVENTS)
         self._woken = asyncio.Event()
         self._socket: socket.socket | None = None
+        self._inode: int | None = None  # of our socket file
 
     def open(self) -> None:
         """Starts to listen, in a running event loop. Raises GatewayError."""
@@ -104,6 +106,7 @@ class WakeListener:
             raise GatewayError(f"cannot listen on {self._path}: {error}") from error
         asyncio.get_running_loop().add_reader(listener, self._receive)
         self._socket = listener
+        self._inode = self._path.stat().st_ino
 
     def close(self) -> None:
         """Stops listening and removes the socket file."""
@@ -112,7 +115,9 @@ class WakeListener:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._socket = None
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:  # else a newer controller listens there
+                self._path.unlink()
 
     def is_set(self) -> bool:
         """Whether `wait` would return at once."""

@@ -39,7 +39,10 @@ def collect(
         ),
     ] = None,
 ) -> None:
-    """Serves this machine's GPU and memory metrics, under DCGM's names, for a box without DCGM."""
+    """Serves this machine's GPU and memory metrics.
+
+    Under DCGM's names, for a box without DCGM.
+    """
     import asyncio
 
     from foresail.node_agent import listen_address, read_node_once, run_node_agent

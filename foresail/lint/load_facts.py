@@ -150,9 +150,7 @@ def _also_known(row: _AlsoKnown) -> Iterator[Fact]:
 
 def _edge_facts(row: _Edges) -> Iterator[Fact]:
     for name in row.series:
-        yield Fact(
-            name=name, engine=row.engine, kind=SeriesKind.HISTOGRAM, edges=tuple(row.edges)
-        )
+        yield Fact(name=name, engine=row.engine, kind=SeriesKind.HISTOGRAM, edges=tuple(row.edges))
 
 
 def _releases(packages: Sequence[PackageFacts]) -> dict[str, tuple[Release, ...]]:
@@ -171,5 +169,3 @@ def version_in_use(text: str) -> tuple[str, tuple[int, ...]]:
     if not engine or not version:
         raise ValueError(f"--engine is like vllm=0.33, got {text!r}")
     return engine, version_numbers(version)
-
-

@@ -89,7 +89,7 @@ class NameFacts:
 
     def is_complete(self, series: str) -> bool:
         """Whether all names that begin like this one are known."""
-        return series.startswith(self.complete)
+        return series.startswith(self.complete) and not series.startswith(self.partial)
 
     def nearest(self, series: str, *, cutoff: float) -> str | None:
         """The known name that is spelt most like it; None where none is close."""

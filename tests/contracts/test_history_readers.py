@@ -86,7 +86,9 @@ def prometheus(past: Past, folder: Path) -> Iterator[PrometheusHistory]:
     url = f"http://127.0.0.1:{port}"
     api = PrometheusApi(PrometheusAddress(url=url))
     try:
-        wait_until(lambda: api.query("vector(1)").error is None, what="Prometheus is ready", seconds=20)
+        wait_until(
+            lambda: api.query("vector(1)").error is None, what="Prometheus is ready", seconds=20
+        )
         yield PrometheusHistory(
             api,
             resolutions=(FINE, COARSE),

@@ -24,6 +24,7 @@ from collector.gateway.settings import GatewaySettings
 from collector.gateway.wake import WakeListener
 from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer
+from collector.model.catalogue import Catalogue
 from collector.model.ids import DecisionId
 from collector.model.snapshot import Snapshot
 from foresail.controller import Controller, ControllerParts
@@ -46,6 +47,10 @@ class ShownWorld:
         self.held = 0.0
         self.gateway_started: float | None = 50.0
         self.error: Exception | None = None
+        self.resumed_from: float | None = None
+
+    def resume(self, snapshot: Snapshot, *, catalogue: Catalogue) -> None:
+        self.resumed_from = snapshot.taken_timestamp_seconds
 
     async def observe(self) -> Snapshot:
         self.looks += 1

@@ -1,0 +1,132 @@
+"""Sums and divisions that give a number which means nothing, or no number at all."""
+
+from collections.abc import Iterator, Sequence
+
+from collector.model.contract import SeriesKind
+from foresail.lint.context import ROUTER, Context
+from foresail.lint.expression import (
+    COMPARISONS,
+    Aggregation,
+    Binary,
+    Call,
+    Node,
+    Number,
+    Other,
+    Selector,
+    selectors,
+    walk,
+)
+from foresail.lint.finding import Remark, RuleId, error, warning
+
+_PER_REPLICA = frozenset({"instance", "pod", "replica", "server", "engine", "UUID", "gpu"})
+_TELLS_THE_JOB = frozenset({"job", "engine", "server", "service", "container", "endpoint", "pod"})
+_NEVER_ZERO = ("MemTotal_bytes", "_limit", "_limits", "_limit_bytes", "_max", "_capacity", "_total_bytes",
+               "_size_bytes", "_FB_TOTAL")  # fmt: skip
+
+
+def sum_of_ratios(root: Node, context: Context) -> Iterator[Remark]:
+    """40 % and 40 % are not 80 % of anything."""
+    for node, ancestors in walk(root):
+        if not isinstance(node, Aggregation) or node.operation != "sum":
+            continue
+        ratio = _ratio_inside(node.operand, context)
+        if ratio is None or _is_divided_by_count(node, ancestors):
+            continue
+        told = f"sum() of `{ratio}`, a share between 0 and 1; use max() for the fullest or avg()"
+        if not node.is_without and node.labels & _PER_REPLICA:
+            yield warning(RuleId.SUM_OF_RATIOS, told, subject=ratio)
+        else:
+            yield error(RuleId.SUM_OF_RATIOS, told, subject=ratio)
+
+
+def _ratio_inside(node: Node, context: Context) -> str | None:
+    match node:
+        case Selector(name=str() as name):
+            fact = context.facts.one(name)
+            is_ratio = fact is not None and fact.kind is SeriesKind.GAUGE and fact.unit == "ratio"
+            return name if is_ratio else None
+        case Other(inner=(inner,)):
+            return _ratio_inside(inner, context)
+        case Call(function="label_replace" | "label_join", arguments=(inner, *_)):
+            return _ratio_inside(inner, context)
+        case _:
+            return None
+
+
+def _is_divided_by_count(node: Node, ancestors: Sequence[Node]) -> bool:
+    above = ancestors[-1] if ancestors else None
+    if not isinstance(above, Binary) or above.operator != "/" or above.left is not node:
+        return False
+    return any(
+        isinstance(each, Aggregation) and each.operation == "count" for each, _ in walk(above.right)
+    )
+
+
+def unguarded_division(root: Node, _: Context) -> Iterator[Remark]:
+    """0 / 0 is NaN, which draws as a gap and breaks every sum it gets into."""
+    for node, ancestors in walk(root):
+        if not isinstance(node, Binary) or node.operator not in ("/", "%"):
+            continue
+        if _may_be_zero(node.right) and not _drops_nan(ancestors):
+            name = next((each.name for each in selectors(node.right) if each.name), "the divisor")
+            yield warning(
+                RuleId.UNGUARDED_DIVISION,
+                f"divides by `{name}`, which is 0 when nothing happens, and then gives NaN; "
+                "write `/ (... > 0)`",
+                subject=name,
+            )
+
+
+def _may_be_zero(node: Node) -> bool:
+    match node:
+        case Number(value=value):
+            return value == 0
+        case Binary(operator=operator, is_bool=is_bool) if operator in COMPARISONS:
+            return is_bool
+        case Binary(operator="/" | "*", left=left, right=right):
+            return _may_be_zero(left) or _may_be_zero(right)
+        case Binary(operator="or" | "and" | "+", left=left, right=right):
+            return _may_be_zero(left) and _may_be_zero(right)
+        case Call(function="clamp_min" | "vector" | "scalar", arguments=arguments):
+            return any(_may_be_zero(each) for each in arguments[-1:])
+        case Call(function="count_over_time" | "time" | "timestamp"):
+            return False
+        case Aggregation(operation="count" | "group"):
+            return False
+        case Aggregation(operand=operand):
+            return _may_be_zero(operand)
+        case Other(inner=inner):
+            return any(_may_be_zero(each) for each in inner)
+        case Selector(name=name):
+            return name is None or not name.endswith(_NEVER_ZERO)
+        case _:
+            return True
+
+
+def _drops_nan(ancestors: Sequence[Node]) -> bool:
+    """Whether a comparison further out filters: NaN compares false and is dropped with the rest."""
+    return any(
+        isinstance(each, Binary) and each.operator in COMPARISONS and not each.is_bool
+        for each in ancestors
+    )
+
+
+def double_count(root: Node, context: Context) -> Iterator[Remark]:
+    """Engine and router write the same name; a sum over both counts every request twice."""
+    if not context.has_router:
+        return
+    for node, _ in walk(root):
+        if not isinstance(node, Aggregation) or node.operation not in ("sum", "avg", "count"):
+            continue
+        for selector in selectors(node.operand):
+            owners = {fact.engine for fact in context.facts.of(selector.name or "")}
+            told = {matcher.label for matcher in selector.matchers} | (
+                frozenset() if node.is_without else node.labels
+            )
+            if ROUTER in owners and len(owners) > 1 and not told & _TELLS_THE_JOB:
+                yield warning(
+                    RuleId.DOUBLE_COUNT,
+                    f"{node.operation}() of `{selector.name}` takes the engines' series and the router's; "
+                    'select one of them, by job or with `server=""`',
+                    subject=selector.name or "",
+                )
