@@ -20,7 +20,7 @@ from collector.procfs import read_process_stat
 from foresail.logs import configure_logging
 from foresail.settings import LogLevel, Settings
 from foresail.supervisor import Child, ChildCommand, Supervisor, child_environment, stop_on_signals
-from foresail.wiring import count_engines, end_engines
+from foresail.wiring.engines import count_engines, end_engines
 
 SUPERVISOR_FILE = "supervisor.pid"
 CONTROLLER_END_SECONDS = 180.0

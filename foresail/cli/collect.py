@@ -46,7 +46,7 @@ def collect(
     import asyncio
 
     from foresail.node_agent import listen_address, read_node_once, run_node_agent
-    from foresail.wiring import node_agent
+    from foresail.wiring.agent import node_agent
 
     address = listen_address(listen, allow_insecure=allow_insecure_listen)
     agent = node_agent(node_name=node_name, with_host_memory=host_memory)

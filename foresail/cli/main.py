@@ -21,6 +21,7 @@ from foresail.cli.failure import failure
 from foresail.cli.generate import generate
 from foresail.cli.init import init
 from foresail.cli.ledger import ledger_application
+from foresail.cli.lint import lint
 from foresail.cli.listing import list_services
 from foresail.cli.plan import plan
 from foresail.cli.processes import controller, down, gateway, up
@@ -84,6 +85,7 @@ def application() -> typer.Typer:
     _add(app, up, example="foresail up --settings desk/foresail.yaml")
     _add(app, down, example="foresail down")
     _add(app, collect, example="foresail collect --once")
+    _add(app, lint, example="foresail lint dashboards/ rules.yaml --engine vllm=0.33")
     _add(app, list_services, name="list", example="foresail list")
     _add(app, plan, example="foresail plan --json")
     app.add_typer(ledger_application(), name="ledger")

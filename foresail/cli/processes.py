@@ -33,7 +33,7 @@ def down(context: typer.Context, *, settings: SettingsOption = None) -> None:
 
 def gateway(context: typer.Context, *, settings: SettingsOption = None) -> None:
     """Runs the gateway alone, in the foreground."""
-    from foresail.wiring import run_gateway_process
+    from foresail.wiring.gateway import run_gateway_process
 
     run_gateway_process(session_of(context).settings(settings))
 
@@ -47,6 +47,6 @@ def controller(
     ] = False,
 ) -> None:
     """Runs the controller alone, in the foreground."""
-    from foresail.wiring import run_controller_process
+    from foresail.wiring.control import run_controller_process
 
     run_controller_process(session_of(context).settings(settings), stop_engines=stop_engines)

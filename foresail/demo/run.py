@@ -59,7 +59,7 @@ from foresail.demo.workshop import (
 from foresail.settings import Settings, read_settings
 from foresail.supervisor import Supervisor, stop_on_signals
 from foresail.up import controller_url, make_supervisor
-from foresail.wiring import end_left_over, measure_engine
+from foresail.wiring.engines import end_left_over, measure_engine
 
 T = TypeVar("T")
 

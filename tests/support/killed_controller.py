@@ -14,7 +14,7 @@ from autoscaler.model.effect import JournalEntry
 from autoscaler.model.event import Event
 from autoscaler.ports import Journal
 from foresail.settings import read_settings
-from foresail.wiring import run_controller_process
+from foresail.wiring.control import run_controller_process
 
 
 class DeadlyJournal:

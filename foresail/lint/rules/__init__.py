@@ -12,7 +12,7 @@ from foresail.lint.rules.arithmetic import double_count, sum_of_ratios, unguarde
 from foresail.lint.rules.buckets import label_le, threshold_inside_bucket
 from foresail.lint.rules.labels import labels
 from foresail.lint.rules.names import names
-from foresail.lint.rules.quantiles import aggregated_quantile, quantile_of_average, quantile_input
+from foresail.lint.rules.quantiles import aggregated_quantile, quantile_input, quantile_of_average
 from foresail.lint.rules.types import counter_without_rate, rate_on_gauge
 
 Rule = Callable[[Node, Context], Iterator[Remark]]

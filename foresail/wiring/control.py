@@ -1,16 +1,13 @@
-"""The composition root: the only file that names concrete adapters, and reads no judgement into them.
+"""The controller process. In: settings. Out: a controller that runs to its end.
 
-In: settings. Out: a gateway process, a controller process, each run to its end; or a node agent.
+Parts are opened in the order of their need and closed in the opposite one.
 """
 
 import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -19,7 +16,6 @@ from structlog.typing import FilteringBoundLogger
 from autoscaler.actuators.dry_run import DryRunRunner
 from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.actuators.process import ProcessRunner
-from autoscaler.errors import LedgerError, StartFailed
 from autoscaler.execute import Executor, ExecutorPorts
 from autoscaler.fence import ControllerFence
 from autoscaler.ledger import Ledger
@@ -28,16 +24,12 @@ from autoscaler.ports import EngineRunner, Journal
 from collector.catalogue_file import CatalogueWatch
 from collector.clock import Clock, SystemClock
 from collector.contract.loader import load_contracts
-from collector.errors import ConfigurationError
 from collector.exporter import ObservationCollector
 from collector.gateway.admin import ADMIN_SOCKET
 from collector.gateway.client import GatewayClient
-from collector.gateway.process import run_gateway
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
 from collector.loop import Observer, ObserverPorts, gateway_target
-from collector.model.catalogue import CapacityPrior, Mode, Variant
-from collector.model.ids import ReplicaId, ServiceName
-from collector.model.reading import fresh_value
+from collector.model.catalogue import Mode
 from collector.sources.exposition_http import HttpExpositionReader
 from collector.sources.proc_memory import ProcessMemoryProbe
 from foresail.controller import Controller, ControllerParts
@@ -51,26 +43,10 @@ from foresail.metered_journal import MeteredJournal
 from foresail.settings import Settings
 from foresail.supervisor import stop_on_signals
 
-if TYPE_CHECKING:
-    from foresail.node_agent import NodeAgent
-
 UPKEEP_INTERVAL_SECONDS = 60.0
-LEFT_OVER_SECONDS = 10.0
-"""From SIGTERM to SIGKILL for engines that are ended without a catalogue to ask."""
 
 JournalWrapper = Callable[[Journal], Journal]
 """Something between the executor and the ledger; the fault tests put a killer there."""
-
-
-def run_gateway_process(settings: Settings) -> None:
-    """Serves as the gateway until SIGTERM or SIGINT. Raises ConfigurationError and GatewayError."""
-    configure_logging(settings.logging)
-    log = structlog.get_logger("foresail.gateway")
-
-    def ready(url: str) -> None:
-        log.info("gateway_ready", url=url)
-
-    asyncio.run(run_gateway(settings.gateway, clock=SystemClock(), ready=ready))
 
 
 def run_controller_process(
@@ -85,7 +61,7 @@ def run_controller_process(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Assembled:
+class Assembled:
     """A controller with everything it works with, open."""
 
     controller: Controller
@@ -123,7 +99,7 @@ class _Permission:
 async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWrapper) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    async with _assembled(settings, journal=journal) as all_parts, _attended(all_parts):
+    async with assembled(settings, journal=journal) as all_parts, _attended(all_parts):
         try:
             await all_parts.run(stop=stop)
         finally:
@@ -131,7 +107,7 @@ async def _control(settings: Settings, *, stop_engines: bool, journal: JournalWr
 
 
 @contextlib.asynccontextmanager
-async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIterator[_Assembled]:
+async def assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIterator[Assembled]:
     """All parts, opened; closed again in the opposite order."""
     clock, log = SystemClock(), structlog.get_logger("foresail.controller")
     metrics = ControllerMetrics()
@@ -165,7 +141,7 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
         reader = await stack.enter_async_context(HttpExpositionReader(clock=clock))
         observer = _observer(controller, reader=reader, memory=memory, executor=executor)
         stack.push_async_callback(observer.close)
-        yield _Assembled(
+        yield Assembled(
             controller=controller,
             executor=executor,
             observer=observer,
@@ -176,7 +152,7 @@ async def _assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIte
 
 
 @contextlib.asynccontextmanager
-async def _attended(all_parts: _Assembled) -> AsyncIterator[None]:
+async def _attended(all_parts: Assembled) -> AsyncIterator[None]:
     """The page answers and the side work runs inside the `async with`."""
     controller, parts = all_parts.controller, all_parts.controller.parts
     watch = LedgerWatch(parts.settings.ledger_path, clock=parts.clock, metrics=parts.metrics)
@@ -289,98 +265,3 @@ async def _running(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineMeasurement:
-    """One engine of a variant, measured alone."""
-
-    capacity: CapacityPrior
-    memory_bytes: int  # after the probe, so that caches are in use
-
-
-async def measure_engine(
-    variant: Variant, *, service: ServiceName, state_dir: Path
-) -> EngineMeasurement:
-    """Starts one engine, measures it for a few seconds, ends it. Raises StartFailed, StopFailed."""
-    runner = ProcessRunner(state_dir=state_dir, base_environment=os.environ)
-    replica_id, port = ReplicaId(f"{service}-measured"), runner.free_port()
-    base_url = f"http://127.0.0.1:{port}"
-    handle = await runner.spawn(replica_id=replica_id, service=service, variant=variant, port=port)
-    try:
-        await runner.wait_ready(base_url=base_url, handle=handle, variant=variant)
-        capacity = await runner.probe(base_url=base_url, variant=variant)
-        memory = _memory_of(replica_id, pid=handle.pid)
-    finally:
-        await runner.end(replica_id=replica_id, timeout_seconds=10.0)
-    if capacity is None or memory is None:
-        raise StartFailed(f"{service}: the engine answers but cannot be measured; see its log")
-    return EngineMeasurement(capacity=capacity, memory_bytes=memory)
-
-
-def _memory_of(replica_id: ReplicaId, *, pid: int) -> int | None:
-    probe = ProcessMemoryProbe(
-        list_processes=lambda: ((replica_id, pid),), list_pools=tuple, clock=SystemClock()
-    )
-    memory = fresh_value(probe.replica_memory_bytes()[replica_id])
-    return None if memory is None else int(memory)
-
-
-async def end_engines(settings: Settings) -> int:
-    """Ends every engine of the state directory; how many there were.
-
-    For a box whose controller is gone; drains nothing. A catalogue or a ledger that cannot be used
-    keeps no engine running: they are ended without a record. Raises NotLeader while a controller is
-    there.
-    """
-    try:
-        return await _end_on_record(settings)
-    except (ConfigurationError, LedgerError) as error:
-        why = str(error)
-    structlog.get_logger("foresail.controller").error("engines_end_without_record", error=why)
-    return await end_left_over(settings.state_dir)
-
-
-def count_engines(state_dir: Path) -> int:
-    """Living engines of a state directory."""
-    return len(ProcessRunner(state_dir=state_dir, base_environment=os.environ).find_all())
-
-
-async def end_left_over(state_dir: Path) -> int:
-    """Ends the engines of a state directory without a record of it; how many there were.
-
-    For what a killed controller has left. Raises NotLeader while one is there, and StopFailed.
-    """
-    runner = ProcessRunner(state_dir=state_dir, base_environment=os.environ)
-    if not runner.find_all():
-        return 0
-    with ControllerFence(state_dir):
-        found = runner.find_all()
-        await asyncio.gather(
-            *(runner.end(replica_id=each, timeout_seconds=LEFT_OVER_SECONDS) for each in found)
-        )
-    return len(found)
-
-
-async def _end_on_record(settings: Settings) -> int:
-    async with _assembled(settings, journal=lambda it: it) as all_parts:
-        all_parts.permission.a_person_ends_engines = True
-        count = len(all_parts.runner.find_all())  # those that no record tells of are ended, too
-        await all_parts.executor.recover()
-        await all_parts.close(stop_engines=True, longest_drain_seconds=0.0)
-    return count
-
-
-def node_agent(*, node_name: str | None, with_host_memory: bool) -> "NodeAgent":
-    """The agent for this machine, which has its own name unless it is given another."""
-    from collector.sources.host_memory import HostMemoryProbe
-    from collector.sources.nvml import NvmlDeviceProbe
-    from foresail.node_agent import NodeAgent
-
-    clock = SystemClock()
-    return NodeAgent(
-        devices=NvmlDeviceProbe(clock=clock),
-        host_memory=HostMemoryProbe(clock=clock).host_memory if with_host_memory else None,
-        node_name=node_name or socket.gethostname(),
-        clock=clock,
-    )
