@@ -52,9 +52,10 @@ def _files(path: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _document(file: Path) -> Document:
+    if not file.is_file():
+        problem = Problem(line=1, message="cannot be read: not a regular file")
+        return Document(file=str(file), text="", contents=(problem,))
     try:
-        if not file.is_file():
-            raise OSError("not a regular file")
         size = file.stat().st_size
         is_json = file.suffix in _JSON
         limit = MAX_JSON_BYTES if is_json else MAX_YAML_BYTES

@@ -55,24 +55,25 @@ def parse(text: str) -> Node:
 def _node(parsed: Any) -> Node:  # noqa: ANN401  see the import
     match parsed:
         case promql_parser.ParenExpr():
-            return _node(parsed.expr)
+            node = _node(parsed.expr)
         case promql_parser.VectorSelector():
-            return _selector(parsed)
+            node = _selector(parsed)
         case promql_parser.MatrixSelector():
-            return _selector(parsed.vector_selector)
+            node = _selector(parsed.vector_selector)
         case promql_parser.Call():
             arguments = tuple(_node(each) for each in parsed.args)
-            return Call(function=parsed.func.name, arguments=arguments)
+            node = Call(function=parsed.func.name, arguments=arguments)
         case promql_parser.AggregateExpr():
-            return _aggregation(parsed)
+            node = _aggregation(parsed)
         case promql_parser.BinaryExpr():
-            return _binary(parsed)
+            node = _binary(parsed)
         case promql_parser.NumberLiteral():
-            return Number(value=parsed.val)
+            node = Number(value=parsed.val)
         case promql_parser.UnaryExpr() | promql_parser.SubqueryExpr():
-            return Other(inner=(_node(parsed.expr),))
+            node = Other(inner=(_node(parsed.expr),))
         case _:  # a text
-            return Other(inner=())
+            node = Other(inner=())
+    return node
 
 
 def _selector(parsed: promql_parser.VectorSelector) -> Selector:

@@ -66,39 +66,39 @@ class _JsonReader:
         self._tokens = _tokens(text)
 
     def read(self) -> Part:
-        token, line = next(self._tokens)
-        return self._value(token, line, depth=0)
+        word, line = next(self._tokens)
+        return self._value(word, line, depth=0)
 
-    def _value(self, token: str, line: int, *, depth: int) -> Part:
+    def _value(self, word: str, line: int, *, depth: int) -> Part:
         if depth > MAX_DEPTH:
             raise Unreadable(f"nested deeper than {MAX_DEPTH} levels", line=line)
-        if token == "{":
+        if word == "{":
             return self._mapping(line, depth=depth)
-        if token == "[":
+        if word == "[":
             return self._list(line, depth=depth)
-        text = json.loads(token) if token.startswith('"') else token
-        return Part(line, line, None if token == "null" else str(text))
+        text = json.loads(word) if word.startswith('"') else word
+        return Part(line, line, None if word == "null" else str(text))
 
     def _mapping(self, line: int, *, depth: int) -> Part:
         entries: dict[str, Part] = {}
         end = line
-        for token, end in self._tokens:  # noqa: B007  the last line is that of the bracket
-            if token == "}":
+        for word, end in self._tokens:  # noqa: B007  the last line is that of the bracket
+            if word == "}":
                 break
-            if token != ",":
+            if word != ",":
                 next(self._tokens)  # the colon
                 value, at = next(self._tokens)
-                entries[json.loads(token)] = self._value(value, at, depth=depth + 1)
+                entries[json.loads(word)] = self._value(value, at, depth=depth + 1)
         return Part(line, end, None, entries)
 
     def _list(self, line: int, *, depth: int) -> Part:
         items: list[Part] = []
         end = line
-        for token, end in self._tokens:
-            if token == "]":
+        for word, end in self._tokens:
+            if word == "]":
                 break
-            if token != ",":
-                items.append(self._value(token, end, depth=depth + 1))
+            if word != ",":
+                items.append(self._value(word, end, depth=depth + 1))
         return Part(line, end, None, {}, tuple(items))
 
 
@@ -115,7 +115,7 @@ def yaml_parts(text: str) -> tuple[Part, ...]:
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         made: dict[int, Part] = {}
-        return tuple(_part(node, made, depth=0) for node in nodes if node is not None)
+        return tuple(_part(node, made, depth=0) for node in nodes)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
@@ -144,7 +144,9 @@ def _part(node: yaml.Node, made: dict[int, Part], *, depth: int) -> Part:
             items = tuple(_part(each, made, depth=depth + 1) for each in node.value)
             part = Part(line, end, None, {}, items)
         case _:
-            first = line + 1 if node.style in ("|", ">") else line
+            first = (
+                line + 1 if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">") else line
+            )
             part = Part(first, max(first, end), str(node.value))
     made[id(node)] = part
     return part

@@ -23,6 +23,8 @@ _TELLS_THE_JOB = frozenset({"job", "engine", "server", "service", "container", "
 _NEVER_ZERO = ("MemTotal_bytes", "_limit", "_limits", "_limit_bytes", "_max", "_capacity", "_total_bytes",
                "_size_bytes", "_FB_TOTAL")  # fmt: skip
 
+_NEVER_ZERO_FUNCTIONS = frozenset({"count_over_time", "time", "timestamp"})
+
 
 def sum_of_ratios(root: Node, context: Context) -> Iterator[Remark]:
     """40 % and 40 % are not 80 % of anything."""
@@ -80,27 +82,29 @@ def unguarded_division(root: Node, _: Context) -> Iterator[Remark]:
 def _may_be_zero(node: Node) -> bool:
     match node:
         case Number(value=value):
-            return value == 0
-        case Binary(operator=operator, is_bool=is_bool) if operator in COMPARISONS:
-            return is_bool
-        case Binary(operator="/" | "*", left=left, right=right):
-            return _may_be_zero(left) or _may_be_zero(right)
-        case Binary(operator="or" | "and" | "+", left=left, right=right):
-            return _may_be_zero(left) and _may_be_zero(right)
+            may = value == 0
+        case Binary():
+            may = _difference_may_be_zero(node)
         case Call(function="clamp_min" | "vector" | "scalar", arguments=arguments):
-            return any(_may_be_zero(each) for each in arguments[-1:])
-        case Call(function="count_over_time" | "time" | "timestamp"):
-            return False
-        case Aggregation(operation="count" | "group"):
-            return False
-        case Aggregation(operand=operand):
-            return _may_be_zero(operand)
+            may = any(_may_be_zero(each) for each in arguments[-1:])
+        case Call(function=function):
+            may = function not in _NEVER_ZERO_FUNCTIONS
+        case Aggregation(operation=operation, operand=operand):
+            may = operation not in ("count", "group") and _may_be_zero(operand)
         case Other(inner=inner):
-            return any(_may_be_zero(each) for each in inner)
+            may = any(_may_be_zero(each) for each in inner)
         case Selector(name=name):
-            return name is None or not name.endswith(_NEVER_ZERO)
-        case _:
-            return True
+            may = name is None or not name.endswith(_NEVER_ZERO)
+    return may
+
+
+def _difference_may_be_zero(node: Binary) -> bool:
+    if node.operator in COMPARISONS:
+        return node.is_bool
+    left, right = _may_be_zero(node.left), _may_be_zero(node.right)
+    if node.operator in ("*", "/"):
+        return left or right
+    return left and right if node.operator in ("or", "and", "+") else True
 
 
 def _drops_nan(ancestors: Sequence[Node]) -> bool:
