@@ -216,7 +216,7 @@ def _public_socket(settings: GatewaySettings) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_LISTEN_BACKLOG)
     except OSError as error:
-        raise GatewayError(
+        raise ConfigurationError(
             f"cannot listen on {settings.host} port {port}: {error.strerror}; end the process that "
             "uses it or set another port"
         ) from error

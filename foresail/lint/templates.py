@@ -19,6 +19,8 @@ _ADAPTER = (
 )
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _ADAPTER_ANY = re.compile(r"<<[^<>]*>>")
+_CALLED = re.compile(r"\s*(\(|(by|without)\b)", re.IGNORECASE)
+_NUMBER_FIRST = re.compile(r"(topk|bottomk|quantile|limitk|limit_ratio)\s*\(\s*$")
 _UNITS = "smhdwy"
 
 
@@ -32,10 +34,12 @@ def readings(text: str) -> Iterator[str]:
     for old, new in _ADAPTER:
         text = text.replace(old, new)
     text = _ADAPTER_ANY.sub(MARKER, text)
-    yield from dict.fromkeys(_filled(text, bare=bare) for bare in (MARKER, "1", "sum"))
+    # max: an aggregation that no rule has anything to say about.
+    fillings = ((MARKER, "max"), ("1", "max"), (MARKER, "rate"), ("1", "rate"))
+    yield from dict.fromkeys(_filled(text, bare=bare, called=called) for bare, called in fillings)
 
 
-def _filled(text: str, *, bare: str) -> str:
+def _filled(text: str, *, bare: str, called: str) -> str:
     pieces: list[str] = []
     position = 0
     quoted = [match.span() for match in _TEXT.finditer(text)]
@@ -45,7 +49,9 @@ def _filled(text: str, *, bare: str) -> str:
         is_quoted = any(start < match.start() < end for start, end in quoted)
         before, after = text[: match.start()], text[match.end() :]
         name = next(filter(None, match.groups()), "")
-        filling = MARKER if is_quoted else _filling(name, before, after, bare=bare)
+        value = called if _CALLED.match(after) else bare
+        value = "1" if _NUMBER_FIRST.search(before) else value
+        filling = MARKER if is_quoted else _filling(name, before, after, bare=value)
         pieces += [text[position : match.start()], filling]
         position = match.end()
     return "".join([*pieces, text[position:]])

@@ -48,6 +48,7 @@ async def ready_reason(it: Desk) -> str | None:
     return None if state is None else state["not_ready_reason"]
 
 
+@pytest.mark.slow
 async def test_a_dry_run_leaves_found_engines_alone_and_a_person_does_not(it: Desk) -> None:
     pid = await left_over(it)
     controller = it.start("controller")
@@ -104,6 +105,7 @@ async def test_told_to_end_while_it_recovers_it_ends_in_order(it: Desk) -> None:
     assert it.engine_pids() == {FOUND: pid}
 
 
+@pytest.mark.slow
 async def test_up_that_was_asked_to_takes_the_engines_of_a_dead_controller_with_it(
     it: Desk,
 ) -> None:

@@ -85,6 +85,7 @@ async def test_a_dry_run_starts_nothing_until_the_mode_is_active(tmp_path: Path)
         assert (Direction.OUT, Verdict.ACT) in recorded(it)
 
 
+@pytest.mark.slow
 async def test_a_dry_run_keeps_the_engines_it_finds_and_their_traffic(tmp_path: Path) -> None:
     with desk(tmp_path, content(mode="active", min_replicas=1)) as it:
         it.start("gateway")

@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.desks import ROOT, Desk, catalogue, desk, service, streaming, wait_until
 
 from autoscaler.ledger import RecordKind, decoded_entry, read_records, verify_ledger
 from autoscaler.model.effect import EffectKind, Phase
+from support.desks import ROOT, Desk, catalogue, desk, service, streaming, wait_until
 
 KILLED = ROOT / "tests" / "support" / "killed_controller.py"
 APPENDS_OF_A_START = 5  # decision and PREPARED, SPAWNING, SPAWNED, VERIFIED, outcome
@@ -26,9 +26,7 @@ def asking_for(replicas: int) -> dict[str, object]:
 
 async def killed_at(desk: Desk, *, number: int, moment: str) -> None:
     """Runs a controller until it is gone by its own hand."""
-    process: subprocess.Popen[bytes] = desk.start(
-        "controller", str(number), moment, script=KILLED
-    )
+    process: subprocess.Popen[bytes] = desk.start("controller", str(number), moment, script=KILLED)
 
     async def is_gone() -> bool:
         return process.poll() is not None

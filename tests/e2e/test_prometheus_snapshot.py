@@ -61,6 +61,7 @@ def values_of(snapshot: Snapshot) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 async def test_prometheus_tells_what_the_pages_tell(tmp_path: Path) -> None:
     clock = SystemClock()
     with running_llama_server() as engine_url:

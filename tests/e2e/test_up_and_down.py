@@ -37,6 +37,7 @@ def only(pids: object) -> int:
     return pid
 
 
+@pytest.mark.slow
 async def test_what_is_killed_comes_back_and_costs_no_engine(it: Desk) -> None:
     up = it.start("up", "--stop-engines")
     await it.wait_serving(1)
@@ -76,6 +77,7 @@ async def other_than(it: Desk, name: str, killed: int) -> None:
     await wait_until(is_back, what=lambda: it.log("up"))
 
 
+@pytest.mark.slow
 async def test_engines_outlive_up_are_adopted_by_the_next_and_end_with_down(it: Desk) -> None:
     engine = await started(it)
     first = it.processes[0]

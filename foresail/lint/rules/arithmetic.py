@@ -64,22 +64,35 @@ def _is_divided_by_count(node: Node, ancestors: Sequence[Node]) -> bool:
     )
 
 
-def unguarded_division(root: Node, _: Context) -> Iterator[Remark]:
-    """0 / 0 is NaN, which draws as a gap and breaks every sum it gets into."""
+def unguarded_division(root: Node, context: Context) -> Iterator[Remark]:
+    """0 / 0 is NaN, which draws as a gap and breaks every sum; 1 / 0 is infinite and fires alerts."""
     for node, ancestors in walk(root):
         if not isinstance(node, Binary) or node.operator not in ("/", "%"):
             continue
-        if _may_be_zero(node.right) and not _drops_nan(ancestors):
-            name = next((each.name for each in selectors(node.right) if each.name), "the divisor")
-            yield warning(
-                RuleId.UNGUARDED_DIVISION,
-                f"divides by `{name}`, which is 0 when nothing happens, and then gives NaN; "
-                "write `/ (... > 0)`",
-                subject=name,
-            )
+        if not _may_be_zero(node.right):
+            continue
+        name = next((each.name for each in selectors(node.right) if each.name), "the divisor")
+        compared = _comparison(ancestors)
+        if compared is None:
+            what = "which is 0 when nothing happens, and then gives NaN"
+        elif compared in (">", ">=") and _is_gauge(node.right, context):
+            what = "which may be 0 while the other side is not, and infinity is above any threshold"
+        else:
+            continue  # NaN compares false and is dropped with the rest
+        yield warning(
+            RuleId.UNGUARDED_DIVISION,
+            f"divides by `{name}`, {what}; write `/ (... > 0)`",
+            subject=name,
+        )
+
+
+def _is_gauge(node: Node, context: Context) -> bool:
+    facts = [context.facts.one(each.name or "") for each in selectors(node)]
+    return any(fact is not None and fact.kind is SeriesKind.GAUGE for fact in facts)
 
 
 def _may_be_zero(node: Node) -> bool:
+    may = True
     match node:
         case Number(value=value):
             may = value == 0
@@ -107,12 +120,12 @@ def _difference_may_be_zero(node: Binary) -> bool:
     return left and right if node.operator in ("or", "and", "+") else True
 
 
-def _drops_nan(ancestors: Sequence[Node]) -> bool:
-    """Whether a comparison further out filters: NaN compares false and is dropped with the rest."""
-    return any(
-        isinstance(each, Binary) and each.operator in COMPARISONS and not each.is_bool
-        for each in ancestors
-    )
+def _comparison(ancestors: Sequence[Node]) -> str | None:
+    """The nearest comparison further out that filters."""
+    for each in reversed(ancestors):
+        if isinstance(each, Binary) and each.operator in COMPARISONS and not each.is_bool:
+            return each.operator
+    return None
 
 
 def double_count(root: Node, context: Context) -> Iterator[Remark]:

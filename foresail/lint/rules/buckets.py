@@ -1,5 +1,6 @@
 """Are bucket edges written as they are exposed, and thresholds put where a bucket ends."""
 
+import math
 import re
 from bisect import bisect
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def _inside(inner: Node, value: float, context: Context) -> Iterator[Remark]:
 
 
 def _is_between(value: float, fact: Fact) -> bool:
-    return fact.edges is not None and value > 0 and value not in fact.edges
+    return fact.edges is not None and 0 < value < math.inf and value not in fact.edges
 
 
 def _around(value: float, fact: Fact) -> str:

@@ -31,13 +31,12 @@ def _remark(name: str, context: Context) -> Remark | None:
     facts = context.facts.of(name)
     if any(context.exists(fact) for fact in facts):
         return None
-    gone = next(
-        (context.facts.gone[each] for each in _bases(name) if each in context.facts.gone), None
-    )
-    if gone is not None and (gone.engine not in context.versions or not facts):
-        return _gone(name, gone)
     if facts:
         return _not_in_version(name, facts, context)
+    gone = _gone_entry(name, context)
+    if gone is not None:
+        said = f"`{name}` is not written by {gone.engine} since {gone.since}; {_now(gone)}"
+        return error(RuleId.REMOVED_NAME, said, subject=name)
     return _strange(name, context)
 
 
@@ -54,13 +53,14 @@ def _moved(name: str, context: Context) -> Remark | None:
     return None
 
 
-def _gone(name: str, gone: Gone) -> Remark:
-    then = f"write `{gone.use}`" if gone.use else f"nothing replaces it: {gone.why}"
-    return error(
-        RuleId.REMOVED_NAME,
-        f"`{name}` is not written by {gone.engine} since {gone.since}; {then}",
-        subject=name,
+def _gone_entry(name: str, context: Context) -> Gone | None:
+    return next(
+        (context.facts.gone[each] for each in _bases(name) if each in context.facts.gone), None
     )
+
+
+def _now(gone: Gone) -> str:
+    return f"write `{gone.use}`" if gone.use else f"nothing replaces it: {gone.why}"
 
 
 def _not_in_version(name: str, facts: Sequence[Fact], context: Context) -> Remark:
@@ -100,7 +100,8 @@ def _instead(name: str, fact: Fact, context: Context) -> str:
             lower = sibling.versions.lower if sibling.versions is not None else None
             since = f" (since {_text(lower)})" if lower and lower != (0,) else ""
             return f"write `{sibling.name}{part}`{since}"
-    return "no other name tells this signal there"
+    gone = _gone_entry(name, context)
+    return "no other name tells this signal there" if gone is None else _now(gone)
 
 
 def _strange(name: str, context: Context) -> Remark | None:
