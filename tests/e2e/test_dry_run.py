@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from autoscaler.ledger import RecordKind, decoded_decision, read_records
 from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Verdict
