@@ -21,7 +21,7 @@ def lint(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Checks PromQL in dashboards, rules and scalers against the metric contract. Exit 1 on errors."""
+    """Checks PromQL in dashboards, rules and scaler specs. Exit 1 on errors."""
     from foresail.lint import lint_paths, load_name_facts
 
     missing = [path for path in paths if not path.exists()]

@@ -31,7 +31,10 @@ def read_documents(paths: Sequence[Path]) -> Reading:
     seen: set[Path] = set()
     for path in paths:
         for file, is_named in _files(path):
-            if file in seen or len(seen) >= MAX_FILES:
+            if file in seen:
+                continue
+            if len(seen) >= MAX_FILES:
+                skipped += 1
                 continue
             seen.add(file)
             document = _document(file) if is_named or file.suffix in _JSON | _YAML else None

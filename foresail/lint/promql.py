@@ -22,10 +22,12 @@ from foresail.lint.expression import (
 )
 
 MAX_CHARACTERS = 65_536
-MAX_PARTS = 400
-"""Operators and opening brackets; the parser itself gives up above some thousand levels."""
+MAX_PARTS = 200
+"""Operators and opening brackets outside of conditions. The parser ends the process at some thousand
+levels, and its nodes copy all that is inside them whenever they are asked for a part."""
 
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
+_CONDITIONS = re.compile(r"\{[^{}]*\}")
 _PARTS = re.compile(r"[-+*/%^(\[{<>=!@]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _TOKEN = re.compile(r"op: TokenType\(\s*(\d+)")
 _OPERATORS = (
@@ -43,7 +45,8 @@ def parse(text: str) -> Node:
     """The expression written in `text`. Raises NotPromql."""
     if len(text) > MAX_CHARACTERS:
         raise NotPromql(f"longer than {MAX_CHARACTERS} characters")
-    if len(_PARTS.findall(_TEXTS.sub('""', text))) > MAX_PARTS:
+    bare = _CONDITIONS.sub("", _TEXTS.sub('""', text))
+    if len(_PARTS.findall(bare)) > MAX_PARTS:
         raise NotPromql(f"more than {MAX_PARTS} operators and brackets")
     try:
         parsed = promql_parser.parse(text)
@@ -128,5 +131,21 @@ def _aggregation_tokens() -> dict[str, str]:
 
 def _token(parsed: promql_parser.Expr) -> str:
     """The number of an operator or aggregation; only the printed form of a node tells it."""
-    found = _TOKEN.search(repr(parsed))
+    is_root = True
+
+    def emptied(_: promql_parser.Expr) -> promql_parser.Expr | None:
+        nonlocal is_root
+        if is_root:
+            is_root = False
+            return None
+        return _nothing()
+
+    # Printed with all that is inside it, a node of a long expression would take seconds.
+    found = _TOKEN.search(repr(promql_parser.transform(parsed, emptied)))
     return "" if found is None else found.group(1)
+
+
+@cache
+def _nothing() -> promql_parser.Expr:
+    nothing: promql_parser.Expr = promql_parser.parse("a")
+    return nothing

@@ -47,7 +47,8 @@ def _filled(text: str, *, bare: str, called: str) -> str:
         if match.start() < position:
             continue
         is_quoted = any(start < match.start() < end for start, end in quoted)
-        before, after = text[: match.start()], text[match.end() :]
+        before = _TEXT.sub('""', text[: match.start()])
+        after = text[match.end() :]
         name = next(filter(None, match.groups()), "")
         value = called if _CALLED.match(after) else bare
         value = "1" if _NUMBER_FIRST.search(before) else value
