@@ -165,7 +165,9 @@ class CapacityPart(FilePart):
 class VariantPart(FilePart):
     """One way to run a service."""
 
-    engine: EngineKind = required_choice(description="The inference engine, e.g. vllm or llama_cpp.")
+    engine: EngineKind = required_choice(
+        description="The inference engine, e.g. vllm or llama_cpp."
+    )
     pool: str = Field(description="The pool (a name under pools) its replicas take memory from.")
     memory: MemoryAmount = Field(
         description="What one replica holds there, weights and cache, such as 6GiB. It is counted "

@@ -98,7 +98,9 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         await _fails(
-            ConfigurationError, f"port {port}.*in use", GatewaySettings(state_dir=tmp_path, port=port)
+            ConfigurationError,
+            f"port {port}.*in use",
+            GatewaySettings(state_dir=tmp_path, port=port),
         )
 
 
