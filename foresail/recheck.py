@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from autoscaler.decide import decide
-from autoscaler.model.action import Scale
+from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Decision
 from autoscaler.model.effect import JournalEntry
 from autoscaler.model.inputs import Inputs
-from collector.model.ids import DecisionId
+from collector.model.ids import DecisionId, VariantName
 from collector.model.replica import ReplicaState
 
 MAX_REMEMBERED = 64
@@ -22,6 +22,7 @@ MAX_REMEMBERED = 64
 def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
     """Why the decision is no longer right, or None when the same direction would be chosen again.
 
+    A scale-in holds only if a fresh look would take away as many; of a scale-out, all is begun.
     The replicas that this decision has ordered and not begun are taken out of the picture first:
     with them the demand would look served already.
     """
@@ -47,14 +48,16 @@ def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
     fresh = next((each for each in again.decisions if each.service == decision.service), None)
     if fresh is None:
         return f"service {decision.service} is no longer declared"
-    same = (
-        isinstance(fresh.action, Scale)
-        and fresh.action.direction is action.direction
-        and fresh.action.variant == action.variant
-    )
-    if not same:
+    change = fresh.action
+    if not isinstance(change, Scale) or _kind(change) != _kind(action):
         return f"a fresh look says {fresh.reason.value} instead"
+    if action.direction is Direction.IN and change.to_replicas > action.to_replicas:
+        return f"a fresh look keeps {change.to_replicas} replicas, not {action.to_replicas}"
     return None if fresh.is_effective else f"the verdict is now {fresh.verdict.value}"
+
+
+def _kind(scale: Scale) -> tuple[Direction, VariantName]:
+    return scale.direction, scale.variant
 
 
 def _is_of(replica_id: str, decision: Decision) -> bool:

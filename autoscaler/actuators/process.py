@@ -106,15 +106,18 @@ class ProcessRunner:
 
         Nothing happens when there is none. Raises StopFailed when a process survives its SIGKILL.
         """
+        seen: dict[int, ProcessHandle] = {}
         for wait_seconds, number in (
             (timeout_seconds, signal.SIGTERM),
             (_AFTER_KILL_SECONDS, signal.SIGKILL),
         ):
-            _signal_all(self._members(replica_id), number=number)
-            if await self._all_gone(replica_id, timeout_seconds=wait_seconds):
+            present = self._members(replica_id)
+            seen.update({member.handle.pid: member.handle for member in present})
+            _signal_all(present, number=number)
+            if await self._all_gone(replica_id, seen=seen, timeout_seconds=wait_seconds):
                 await self._reap(replica_id)
                 return
-        pids = ", ".join(str(member.handle.pid) for member in self._members(replica_id))
+        pids = ", ".join(str(pid) for pid, handle in seen.items() if handle.is_alive())
         raise StopFailed(
             f"{replica_id}: process {pids} is still there {_AFTER_KILL_SECONDS:g} s after SIGKILL; "
             "it hangs in the kernel: look at its driver, its disk or the kernel log"
@@ -168,14 +171,25 @@ class ProcessRunner:
         ]
         return found
 
-    async def _all_gone(self, replica_id: ReplicaId, *, timeout_seconds: float) -> bool:
+    async def _all_gone(
+        self, replica_id: ReplicaId, *, seen: dict[int, ProcessHandle], timeout_seconds: float
+    ) -> bool:
+        """Whether nothing of it is left in time. Adds to `seen` whoever turns up.
+
+        A process on its way out has no environment any more to be found by, and yet lives for some
+        moments: whoever was seen once is waited for by its handle.
+        """
         try:
             async with asyncio.timeout(timeout_seconds):
-                while present := self._members(replica_id):
-                    await present[0].handle.wait_ended(timeout_seconds=_LOOK_AGAIN_SECONDS)
+                while True:
+                    present = self._members(replica_id)
+                    seen.update({member.handle.pid: member.handle for member in present})
+                    living = [handle for handle in seen.values() if handle.is_alive()]
+                    if not living:
+                        return True
+                    await living[0].wait_ended(timeout_seconds=_LOOK_AGAIN_SECONDS)
         except TimeoutError:
             return False
-        return True
 
     async def _reap(self, replica_id: ReplicaId) -> None:
         child = self._children.pop(replica_id, None)

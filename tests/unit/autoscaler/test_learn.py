@@ -57,7 +57,6 @@ def known(**fields: Any) -> ControllerState:
 
 
 LONG_AGO = known(last_demand_timestamp_seconds=NOW - 5000.0)
-ONE_ARRIVAL_AT_THE_END_OF_THE_LAST_BIN = steady(0.0, bins=38)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from support.builders import (
     make_service,
     make_snapshot,
     make_state,
+    make_variant,
     make_view,
     steady,
 )
@@ -131,6 +132,29 @@ def test_a_world_that_has_changed_refuses(
 def test_only_the_same_change_counts(action: Scale) -> None:
     refusal = still_wanted(make_decision(action), inputs=inputs())
     assert refusal == "a fresh look says held_request instead"
+
+
+def three_replicas(*, max_replicas: int) -> Inputs:
+    """More serve than the variant may have: the surplus goes."""
+    variant = make_variant(max_replicas=max_replicas)
+    seen = inputs(held=0.0, replicas=tuple(make_replica_view(f"chat-{n}") for n in (1, 2, 3)))
+    return replace(seen, catalogue=make_catalogue(make_service(variants=(variant,))))
+
+
+@pytest.mark.parametrize(
+    ("max_replicas", "refusal"),
+    [
+        pytest.param(1, None, id="as-many"),
+        pytest.param(2, "a fresh look keeps 2 replicas, not 1", id="fewer"),
+    ],
+)
+def test_no_more_is_taken_away_than_a_fresh_look_would(
+    max_replicas: int, refusal: str | None
+) -> None:
+    decision = decided(three_replicas(max_replicas=1))
+    assert isinstance(decision.action, Scale)
+    assert len(decision.action.stop_replicas) == 2
+    assert still_wanted(decision, inputs=three_replicas(max_replicas=max_replicas)) == refusal
 
 
 class World:
