@@ -16,7 +16,7 @@ from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView
 
 BUSY_SLOTS_RATIO = 0.7
-"""Slots in use from which a replica counts as near saturation (design, section 5)."""
+"""Slots in use from which a replica counts as near saturation."""
 RUN_SECONDS_PER_LEVEL_WINDOW = 0.5
 """A sample needs half a level window of the same condition: long enough for token counters, which
 some engines raise only at the end of a request."""

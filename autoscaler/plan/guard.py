@@ -1,6 +1,6 @@
 """Whether a replica may go: fresh data, no burning budget, the hold, and the N-1 test. Pure.
 
-Rule 2 of the design: a forecast may raise capacity, never force it down.
+A forecast may raise capacity, never force it down.
 """
 
 from dataclasses import dataclass
