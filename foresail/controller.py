@@ -7,7 +7,6 @@ Once another controller may lead it does nothing more but say so, until it is en
 """
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,8 +166,7 @@ class Controller:
         catalogue = await self._take_catalogue(executor)
         with self.ticks.step(TickStep.READ):
             snapshot = await self._look()
-        for event in self._taken_events():
-            self.state = apply_event(self.state, event)
+        self._apply_events()
         if not deciding:
             return
         with self.ticks.step(TickStep.DECIDE):
@@ -312,9 +310,11 @@ class Controller:
 
     # Bookkeeping
 
-    def _taken_events(self) -> Iterable[Event]:
-        events, self._events = self._events, []
-        return events
+    def _apply_events(self) -> None:
+        """Takes in what the executor told; an event is let go of only once it is in the state."""
+        while self._events:
+            self.state = apply_event(self.state, self._events[0])
+            del self._events[0]
 
     def _succeeded(self) -> None:
         self.ticks.end(problem=None)

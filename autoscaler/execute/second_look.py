@@ -53,10 +53,12 @@ def _holders(tools: EffectTools, pool: PoolName) -> Iterator[MemoryHolder]:
     memory = tools.ports.memory.replica_memory_bytes()
     for held in tools.registry.holding():
         replica, variant = held.replica, held.variant
-        if replica.state is ReplicaState.PENDING or variant is None or variant.pool != pool:
+        if replica.state is ReplicaState.PENDING or (variant and variant.pool != pool):
             continue
         yield MemoryHolder(
-            footprint_bytes=_footprint_bytes(tools, service=replica.service, variant=variant),
+            footprint_bytes=_footprint_bytes(tools, service=replica.service, variant=variant)
+            if variant
+            else 0,  # not declared: what it was measured to hold counts, in every pool
             measured_bytes=fresh_value(memory.get(replica.replica_id, _UNKNOWN)),
             is_growing=_is_growing(held),
         )

@@ -295,13 +295,18 @@ def _held(wanted: Intent, reason: Reason, *, instead_of: Scale | None = None) ->
 
 
 def _value_per_hour(wanted: Intent, action: Scale) -> float:
-    """Violations avoided minus running cost (out), or cost saved minus violations (in)."""
-    values = wanted.values_per_hour
-    low, high = sorted((action.from_replicas, action.to_replicas))
+    """Violations avoided minus running cost (out), or cost saved minus violations (in).
+
+    Values are those of the service's replicas: the next ones, or the last ones, of any variant.
+    """
+    supply = wanted.assessment.supply_count
+    change = abs(action.to_replicas - action.from_replicas)
+    is_out = action.direction is Direction.OUT
+    first = supply if is_out else supply - change
     cost = sum(
-        fleet.variant.cost_per_hour * (high - low)
+        fleet.variant.cost_per_hour * change
         for fleet in wanted.assessment.fleets
         if fleet.variant.name == action.variant
     )
-    gain = sum(values[low:high]) - cost
-    return gain if action.direction is Direction.OUT else -gain
+    gain = sum(wanted.values_per_hour[first : first + change]) - cost
+    return gain if is_out else -gain

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from autoscaler.model.assessment import Fleet
 from autoscaler.plan.choose import Intent
 from collector.model.catalogue import Catalogue
-from collector.model.ids import PoolName
+from collector.model.ids import PoolName, ServiceName, VariantName
 from collector.model.reading import fresh_value
 from collector.model.replica import HOLDING_STATES, ReplicaState
 from collector.model.snapshot import ReplicaView, Snapshot
@@ -24,13 +24,14 @@ def pool_budgets(
     availability leaves the declared budget; admission looks again before every start.
     """
     held = held_bytes(snapshot, intents=intents)
+    undeclared = _undeclared_bytes(snapshot, intents=intents)
     budgets: dict[PoolName, int] = {}
     for pool in catalogue.pools:
         available = _available(snapshot, pool=pool.name)
-        budgets[pool.name] = pool.budget_bytes
+        budgets[pool.name] = max(0, pool.budget_bytes - undeclared)
         if available is not None:
             reachable = held.get(pool.name, 0) + max(0, available - pool.reserve_bytes)
-            budgets[pool.name] = min(pool.budget_bytes, reachable)
+            budgets[pool.name] = min(budgets[pool.name], reachable)
     return budgets
 
 
@@ -43,10 +44,11 @@ def free_bytes(
     """
     held = held_bytes(snapshot, intents=intents)
     promised = _promised_bytes(snapshot, intents=intents)
+    undeclared = _undeclared_bytes(snapshot, intents=intents)
     free: dict[PoolName, int] = {}
     for pool in catalogue.pools:
         available = _available(snapshot, pool=pool.name)
-        free[pool.name] = pool.budget_bytes - held.get(pool.name, 0)
+        free[pool.name] = pool.budget_bytes - held.get(pool.name, 0) - undeclared
         if available is not None:
             untaken = available - pool.reserve_bytes - promised.get(pool.name, 0)
             free[pool.name] = min(free[pool.name], untaken)
@@ -71,17 +73,36 @@ def _promised_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolNa
     return promised
 
 
-def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fleet, ReplicaView]]:
-    """Every replica that occupies memory, with its fleet; those of no declared variant are unknown."""
-    fleets = {
-        (each.assessment.service.name, fleet.variant.name): fleet
-        for each in intents
-        for fleet in each.assessment.fleets
+def _undeclared_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> int:
+    """What replicas of no declared variant hold, as measured, until they have been retired.
+
+    Nobody knows their pool any more, so it is kept free in every one.
+    """
+    fleets = _fleets(intents)
+    orphans = {
+        view.replica.replica_id: int(fresh_value(view.memory_bytes) or 0)
+        for view in snapshot.replicas
+        if view.replica.state in HOLDING_STATES
+        and (view.replica.service, view.replica.variant) not in fleets
     }
+    return max(0, sum(orphans.values()))
+
+
+def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fleet, ReplicaView]]:
+    """Every replica of a declared variant that occupies memory, with its fleet."""
+    fleets = _fleets(intents)
     for view in snapshot.replicas:
         fleet = fleets.get((view.replica.service, view.replica.variant))
         if fleet is not None and view.replica.state in HOLDING_STATES:
             yield fleet, view
+
+
+def _fleets(intents: list[Intent]) -> dict[tuple[ServiceName, VariantName], Fleet]:
+    return {
+        (each.assessment.service.name, fleet.variant.name): fleet
+        for each in intents
+        for fleet in each.assessment.fleets
+    }
 
 
 def _holds(view: ReplicaView, *, footprint: int) -> int:

@@ -75,8 +75,7 @@ def routing_table(
 ) -> RoutingTable:
     """Every service of the catalogue with its serving replicas; sleeping ones have none.
 
-    Replicas of services or variants that are not declared, and those without an address, are left
-    out.
+    Replicas of services that are not declared, and those without an address, are left out.
     """
     services = tuple(_service_route(service, replicas) for service in catalogue.services)
     return RoutingTable(epoch=epoch, version=version, services=services)
@@ -115,6 +114,21 @@ def _replica_routes(service: Service, replicas: Sequence[Replica]) -> Iterator[R
                 continue
             if replica.state is ReplicaState.SERVING and replica.base_url is not None:
                 yield _replica_route(replica.replica_id, replica.base_url, variant)
+    yield from _undeclared_routes(service, replicas)
+
+
+def _undeclared_routes(service: Service, replicas: Sequence[Replica]) -> Iterator[ReplicaRoute]:
+    """Replicas of a variant that was renamed or removed serve on until they are drained."""
+    declared = {variant.name for variant in service.variants}
+    for replica in replicas:
+        is_ours = replica.service == service.name and replica.variant not in declared
+        if is_ours and replica.state is ReplicaState.SERVING and replica.base_url is not None:
+            yield ReplicaRoute(
+                replica_id=replica.replica_id,
+                base_url=replica.base_url.rstrip("/"),
+                upstream_model=None,
+                keep_alive=False,  # how its engine likes it is not known any more; this always works
+            )
 
 
 def _replica_route(replica_id: ReplicaId, url: str, variant: Variant) -> ReplicaRoute:

@@ -375,6 +375,32 @@ def test_others_on_the_machine_leave_less_to_start_with() -> None:
     assert decision.reason is Reason.MEMORY_FULL
 
 
+def test_memory_of_replicas_that_left_the_catalogue_is_not_given_out_again() -> None:
+    orphans = [
+        make_replica_view(name, service="gone", memory_bytes=1.0 * GIB) for name in ("a", "b")
+    ]
+    catalogue = make_catalogue(
+        make_service(variants=(make_variant(min_replicas=4, max_replicas=4),)), pool_bytes=4 * GIB
+    )
+    decision = one(catalogue=catalogue, replicas=orphans)
+    assert isinstance(decision.action, Scale)
+    assert decision.action.to_replicas == 2
+
+
+def test_a_replica_of_the_second_variant_is_valued_as_the_services_next_one() -> None:
+    first = make_variant("cheap", cost_per_hour=0.1, min_replicas=1, max_replicas=1)
+    second = make_variant("dear", cost_per_hour=1.0, max_replicas=4)
+    decision = one(
+        catalogue=make_catalogue(make_service(variants=(first, second))),
+        replicas=[make_replica_view("r", variant="cheap")],
+        demand=1.2,
+    )
+    assert isinstance(decision.action, Scale)
+    assert decision.action.variant == "dear"
+    # 60 an hour for a service that fails whole, 46.1 % of the demand saved, 2 for two replicas.
+    assert decision.candidates[0].value_per_hour == pytest.approx(25.65, abs=0.01)
+
+
 @pytest.mark.parametrize("available", [0.0, -5.0 * GIB, 0.1 * GIB])
 def test_others_on_the_machine_push_nothing_out(available: float) -> None:
     catalogue = make_catalogue(make_service(), reserve_bytes=GIB)

@@ -1,6 +1,7 @@
 """Tables: made from the catalogue, exact through JSON, fenced; replicas chosen by load."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -93,7 +94,10 @@ def test_only_serving_replicas_with_an_address_are_routed() -> None:
     replicas = [_replica(state, state=state, url="http://h:1") for state in ReplicaState]
     replicas += [
         _replica("nowhere", state=ReplicaState.SERVING, url=None),
-        _replica("stranger", state=ReplicaState.SERVING, url="http://h:2", variant="other"),
+        replace(
+            _replica("stranger", state=ReplicaState.SERVING, url="http://h:2"),
+            service=ServiceName("gone"),
+        ),
     ]
     made = routing_table(catalogue, replicas, epoch=2, version=7)
     assert (made.epoch, made.version) == (2, 7)
@@ -101,6 +105,15 @@ def test_only_serving_replicas_with_an_address_are_routed() -> None:
     assert [replica.replica_id for replica in route.replicas] == ["serving"]
     assert route.replicas[0].upstream_model == "file.gguf"
     assert route.replicas[0].keep_alive is False
+
+
+def test_a_replica_whose_variant_was_renamed_is_routed_until_it_is_drained() -> None:
+    catalogue = _catalogue(_variant("cpu", ProcessTarget(command=("x",))))
+    old = _replica("old", state=ReplicaState.SERVING, url="http://h:2/", variant="renamed")
+    route = routing_table(catalogue, [old], epoch=1, version=1).services[0]
+    assert [(each.replica_id, each.base_url) for each in route.replicas] == [("old", "http://h:2")]
+    draining = replace(old, state=ReplicaState.DRAINING)
+    assert routing_table(catalogue, [draining], epoch=1, version=2).services[0].replicas == ()
 
 
 def test_urls_that_somebody_else_runs_are_always_routed() -> None:
