@@ -21,8 +21,10 @@ NOT_DECIDED: Final = DecisionId("died")
 
 
 def watch_engine(tools: EffectTools, replica_id: ReplicaId, *, handle: EngineHandle) -> None:
-    """Has the end of this engine noticed, whenever it comes."""
-    tools.watchers.start(_watch(tools, replica_id, handle=handle), name=f"watch {replica_id}")
+    """Has the end of this engine noticed, whenever it comes; once, however often it is asked for."""
+    name = f"watch {replica_id}"
+    if not tools.watchers.is_running(name):
+        tools.watchers.start(_watch(tools, replica_id, handle=handle), name=name)
 
 
 async def _watch(tools: EffectTools, replica_id: ReplicaId, *, handle: EngineHandle) -> None:

@@ -6,9 +6,10 @@ asyncio task per effect; one decision id is carried out once, whoever submits it
 """
 
 import math
-from collections.abc import Coroutine
+from functools import partial
 
 from autoscaler.errors import NotLeader
+from autoscaler.execute.edge import Work, begin_effect
 from autoscaler.execute.expand import effect_entries
 from autoscaler.execute.registry import ReplicaRegistry
 from autoscaler.execute.restore import restore
@@ -110,18 +111,19 @@ class Executor:
             await self._watchers.cancel()
 
     def _begin(self, entry: JournalEntry, *, decision: Decision) -> None:
-        work: Coroutine[object, object, None]
+        work: Work
         if entry.kind is EffectKind.START:
             replica = loading_replica(entry, ordered_timestamp_seconds=entry.timestamp_seconds)
             self._registry.add(replica, variant=self._tools.declared(entry))
-            work = start_replica(
+            work = partial(
+                start_replica,
                 self._tools,
                 entry,
                 decided_timestamp_seconds=decision.decided_timestamp_seconds,
             )
         else:
-            work = stop_replica(self._tools, entry)
-        self._effects.start(work, name=entry.effect_id)
+            work = partial(stop_replica, self._tools, entry)
+        begin_effect(self._tools, entry, work)
 
     def _check_leadership(self) -> None:
         if self._lost_leadership is not None:

@@ -6,8 +6,10 @@ on, and routes that say what is true now. Must not decide: the steps come from `
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from autoscaler.execute.death import bury, watch_engine
+from autoscaler.execute.edge import Work, begin_effect
 from autoscaler.execute.ending import finish_terminating
 from autoscaler.execute.recovery import Step, StepKind, recovery_steps
 from autoscaler.execute.start import (
@@ -86,27 +88,33 @@ class _World:
         if entry.phase is Phase.SPAWNING:
             entry = tools.advance(of_process(entry, handle), Phase.SPAWNED)
         self._add_loading(entry)
-        work = verify_start(
-            tools, entry, handle=handle, decided_timestamp_seconds=entry.timestamp_seconds
+        work = partial(
+            verify_start,
+            tools,
+            entry,
+            handle=handle,
+            decided_timestamp_seconds=entry.timestamp_seconds,
         )
-        tools.effects.start(work, name=entry.effect_id)
+        begin_effect(tools, entry, work)
 
     def _roll_back_start(self, entry: JournalEntry) -> None:
+        work: Work
         self._add_loading(entry)
         if entry.phase is Phase.SPAWNING:  # the variant did not fail: nothing to be told
-            work = undo_start(self.tools, entry, reason=_KILLED_WHILE_STARTING)
+            work = partial(undo_start, self.tools, entry, reason=_KILLED_WHILE_STARTING)
         else:
             message = entry.detail or self._last_words(entry)
-            work = roll_back_start(self.tools, entry, message=message)
-        self.tools.effects.start(work, name=entry.effect_id)
+            work = partial(roll_back_start, self.tools, entry, message=message)
+        begin_effect(self.tools, entry, work)
 
     def _resume_stop(self, entry: JournalEntry) -> None:
+        work: Work
         self._add(entry, ReplicaState.DRAINING)
         if entry.phase is Phase.DRAINING:
-            work = finish_draining(self.tools, entry, terms=DECIDED)
+            work = partial(finish_draining, self.tools, entry, terms=DECIDED)
         else:
-            work = finish_terminating(self.tools, entry)
-        self.tools.effects.start(work, name=entry.effect_id)
+            work = partial(finish_terminating, self.tools, entry)
+        begin_effect(self.tools, entry, work)
 
     def _end_unknown(self, replica_id: ReplicaId) -> None:
         self.tools.ports.log.warning("unknown_engine_ended", replica_id=replica_id)

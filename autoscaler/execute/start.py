@@ -94,10 +94,10 @@ async def undo_start(tools: EffectTools, entry: JournalEntry, *, reason: str) ->
     """Leaves nothing of a start behind. The journal may be what failed: then it catches up later."""
     tools.ports.fence.check()
     if entry.phase is not Phase.ROLLING_BACK:
-        entry = _try_advance(tools, entry, Phase.ROLLING_BACK, detail=reason)
+        entry = tools.try_advance(entry, Phase.ROLLING_BACK, detail=reason)
     seconds = tools.process_target(entry).terminate_timeout_seconds
     await tools.end_engine(entry.replica_id, timeout_seconds=seconds)
-    _try_advance(tools, entry, Phase.ROLLED_BACK, detail=reason)
+    tools.try_advance(entry, Phase.ROLLED_BACK, detail=reason)
     if tools.registry.held(entry.replica_id) is not None:
         tools.registry.change(entry.replica_id, ReplicaState.FAILED)
 
@@ -140,17 +140,6 @@ def _spawning(tools: EffectTools, entry: JournalEntry, *, variant: Variant) -> J
 def of_process(entry: JournalEntry, handle: EngineHandle) -> JournalEntry:
     """The entry with the process it is about."""
     return replace(entry, pid=handle.pid, process_start_ticks=handle.process_start_ticks)
-
-
-def _try_advance(
-    tools: EffectTools, entry: JournalEntry, phase: Phase, *, detail: str
-) -> JournalEntry:
-    """Journals what it can: what is left open is ended at the next start of the controller."""
-    try:
-        return tools.advance(entry, phase, detail=detail)
-    except LedgerError as error:
-        tools.report("effect_not_journaled", error, phase=phase.value)
-        return entry
 
 
 async def _verified(

@@ -14,6 +14,7 @@ from autoscaler.execute.death import watch_engine
 from autoscaler.execute.ending import finish_terminating
 from autoscaler.execute.tools import EffectTools
 from autoscaler.model.effect import JournalEntry, Phase
+from collector.model.catalogue import Mode
 from collector.model.ids import ReplicaId
 from collector.model.replica import ReplicaState
 
@@ -62,15 +63,16 @@ async def take_away(tools: EffectTools, entry: JournalEntry, *, terms: StopTerms
 async def finish_draining(tools: EffectTools, entry: JournalEntry, *, terms: StopTerms) -> None:
     """Takes a replica from `DRAINING` to gone, or back to serving."""
     drained = await _drained(tools, entry, terms=terms)
-    if not drained.may_end and not terms.must_go:
-        await _put_back(tools, entry, reason=drained.detail)
+    objection = _objection(tools, entry.replica_id) if drained.may_end else drained.detail
+    if objection is not None and not terms.must_go:
+        await put_back(tools, entry, reason=objection)
         return
     tools.ports.fence.check()
     try:
         entry = tools.advance(entry, Phase.TERMINATING, detail=drained.detail)
     except LedgerError as error:
         if not terms.must_go:
-            await _put_back(tools, entry, reason=str(error))
+            await put_back(tools, entry, reason=str(error))
             return
         tools.report("stop_not_journaled", error, replica_id=entry.replica_id)
     await finish_terminating(tools, entry)
@@ -85,15 +87,23 @@ def _refusal(tools: EffectTools, replica_id: ReplicaId) -> str | None:
     return None
 
 
-async def _put_back(tools: EffectTools, entry: JournalEntry, *, reason: str) -> None:
+def _objection(tools: EffectTools, replica_id: ReplicaId) -> str | None:
+    """Why a living engine may not be ended now: the mode may have changed while it drained."""
+    mode = tools.ports.catalogue().authority.mode
+    if mode is Mode.ACTIVE or not _is_alive(tools, replica_id):
+        return None
+    return f"authority.mode is {mode} now, so {replica_id} serves on; set it to active to stop it"
+
+
+async def put_back(tools: EffectTools, entry: JournalEntry, *, reason: str) -> None:
     """Undoes a stop while nothing was ended."""
     tools.ports.log.warning("stop_rolled_back", replica_id=entry.replica_id, reason=reason)
     tools.registry.change(entry.replica_id, ReplicaState.SERVING)
     held = tools.registry.held(entry.replica_id)
-    if held is not None and held.handle is not None:  # its watcher may have seen it end meanwhile
+    if held is not None and held.handle is not None:  # a recovered drain has no watcher yet
         watch_engine(tools, entry.replica_id, handle=held.handle)
+    tools.try_advance(entry, Phase.ROLLED_BACK, detail=reason)
     await tools.routes.publish_eventually()
-    tools.advance(entry, Phase.ROLLED_BACK, detail=reason)
 
 
 async def _drained(tools: EffectTools, entry: JournalEntry, *, terms: StopTerms) -> Drained:

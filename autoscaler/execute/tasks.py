@@ -22,6 +22,10 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._finished)
 
+    def is_running(self, name: str) -> bool:
+        """Whether a task of this name has not ended yet."""
+        return any(task.get_name() == name and not task.done() for task in self._running)
+
     async def wait_idle(self) -> None:
         """Returns when nothing runs any more, what was started meanwhile included."""
         while self._running:

@@ -72,6 +72,14 @@ class EffectTools:
         )
         return following
 
+    def try_advance(self, entry: JournalEntry, phase: Phase, *, detail: str) -> JournalEntry:
+        """Journals what it can: what is left open is ended at the next start of the controller."""
+        try:
+            return self.advance(entry, phase, detail=detail)
+        except LedgerError as error:
+            self.report("effect_not_journaled", error, phase=phase.value)
+            return entry
+
     def tell(self, event: Event) -> None:
         """Records an outcome and hands it on; a ledger that cannot be written does not hide it."""
         try:
@@ -90,7 +98,7 @@ class EffectTools:
             self.ports.fence.check()
             try:
                 await self.ports.runner.end(replica_id=replica_id, timeout_seconds=timeout_seconds)
-            except StopFailed as error:
+            except (StopFailed, OSError) as error:
                 self.report("replica_does_not_go", error, replica_id=replica_id)
                 await self.ports.clock.sleep(_STOP_RETRY_SECONDS)
             else:

@@ -1,12 +1,15 @@
 """Stopping replicas: requests in flight survive, and what cannot be known is not ended."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from autoscaler.execute import Executor
 from autoscaler.model.effect import Phase
 from autoscaler.model.event import ReplicaDied
 from collector.clock import VirtualClock
-from collector.model.catalogue import ProcessTarget
+from collector.model.catalogue import Mode, ProcessTarget
 from collector.model.ids import DecisionId
 from collector.model.replica import ReplicaState
 from support.builders import NOW, make_variant
@@ -127,6 +130,100 @@ async def test_a_replica_that_was_put_back_is_still_watched_and_can_be_stopped_l
     await executor.wait_idle()
     assert world.runner.ended == [FIRST_REPLICA]
     await executor.close(stop_engines=False)
+
+
+async def test_a_replica_that_is_put_back_often_has_one_watcher() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    world.router.in_flight[FIRST_REPLICA] = None
+    for number in range(3):
+        await order_stop(executor, decision_id=DecisionId(f"eeeeeee{number}"))
+        await advance(world, 31)
+        await executor.wait_idle()
+    watchers = [each for each in asyncio.all_tasks() if each.get_name().startswith("watch ")]
+    assert len(watchers) == 1
+    await executor.close(stop_engines=False)
+
+
+async def test_a_replica_that_was_put_back_is_mourned_when_it_dies() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    world.router.in_flight[FIRST_REPLICA] = None
+    await order_stop(executor)
+    await advance(world, 31)
+    await executor.wait_idle()
+    world.runner.handles[FIRST_REPLICA].die()
+    await until_told(world, executor)
+    assert world.kinds() == ["replica_died"]
+    await executor.close(stop_engines=False)
+
+
+def to_dry_run(world: World) -> None:
+    authority = replace(world.catalogue.authority, mode=Mode.DRY_RUN)
+    world.catalogue = replace(world.catalogue, authority=authority)
+
+
+async def test_a_drain_that_outlives_the_active_mode_is_put_back() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    world.router.in_flight[FIRST_REPLICA] = 1
+    await order_stop(executor)
+    await advance(world, 1)
+    to_dry_run(world)
+    world.router.in_flight[FIRST_REPLICA] = 0
+    await advance(world, 1)
+    await executor.wait_idle()
+    assert world.runner.ended == []
+    assert world.journal.phases(STOP) == ["prepared", "draining", "rolled_back"]
+    assert "authority.mode is dry_run" in world.journal.entries[-1].detail
+    assert state(executor) is ReplicaState.SERVING
+    assert world.router.routed == {FIRST_REPLICA}
+    await executor.close(stop_engines=False)
+
+
+async def test_a_drain_that_is_resumed_in_a_dry_run_is_put_back() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    world.router.in_flight[FIRST_REPLICA] = 1
+    await order_stop(executor)
+    await advance(world, 1)
+    await executor.close(stop_engines=False)
+    to_dry_run(world)
+    world.router.in_flight[FIRST_REPLICA] = 0
+    successor = world.executor()
+    await successor.recover()
+    await successor.wait_idle()
+    assert world.runner.ended == []
+    assert world.journal.phases(STOP)[-1] == "rolled_back"
+    assert successor.registry.state(FIRST_REPLICA) is ReplicaState.SERVING
+    assert world.router.routed == {FIRST_REPLICA}
+    world.runner.handles[FIRST_REPLICA].die()
+    await until_told(world, successor)
+    assert world.kinds() == ["replica_died"], "it is watched again"
+    await successor.close(stop_engines=False)
+
+
+async def test_an_engine_that_dies_while_it_drains_in_a_dry_run_is_not_put_back() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    world.router.in_flight[FIRST_REPLICA] = 1
+    await order_stop(executor)
+    await advance(world, 1)
+    to_dry_run(world)
+    world.runner.handles[FIRST_REPLICA].die()
+    await advance(world, 1)
+    await executor.wait_idle()
+    assert world.journal.phases(STOP)[-1] == "verified"
+    assert state(executor) is ReplicaState.STOPPED
+    await executor.close(stop_engines=False)
+
+
+async def test_a_person_ends_engines_in_a_dry_run_too() -> None:
+    world = quick_to_drain()
+    executor = await serving(world)
+    to_dry_run(world)
+    await executor.close(stop_engines=True)
+    assert world.runner.ended == [FIRST_REPLICA]
 
 
 async def test_an_engine_that_dies_while_it_drains_is_cleared_away() -> None:
