@@ -27,11 +27,11 @@ demo: setup ## serve real models on this machine under changing load and watch F
 	@$(BIN)/foresail demo $(ARGS)
 
 test: setup ## run the tests; more options in ARGS, e.g. ARGS='-k gateway'
-	@deploy/setup/system_packages.sh prometheus chromium
+	@deploy/setup/system_packages.sh prometheus chromium gcc openssl
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow" $(ARGS)
 
 test-slow: setup ## run the tests that take long: the whole demo, the built wheel, kills at every moment
-	@deploy/setup/system_packages.sh prometheus chromium
+	@deploy/setup/system_packages.sh prometheus chromium gcc openssl
 	$(BIN)/pytest -m slow --durations=0 $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated files

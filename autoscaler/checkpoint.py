@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from autoscaler.errors import CheckpointError
 from autoscaler.model.decision import Decision
+from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ControllerState
 from collector.model.catalogue import Catalogue
 from collector.model.history import History, Signal, SignalBins
@@ -49,17 +50,6 @@ Members = Mapping[str, npt.NDArray[Any]]  # Any: bytes of the document beside fl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """All arguments of one call of `decide`."""
-
-    snapshot: Snapshot
-    history: History
-    state: ControllerState
-    catalogue: Catalogue
-    now: float  # epoch seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Document:
     """The part of a checkpoint that is JSON."""
 
@@ -75,7 +65,7 @@ class _Document:
     signals: tuple[Signal, ...]
 
 
-def save_checkpoint(folder: Path, *, checkpoint: Checkpoint) -> Path:
+def save_checkpoint(folder: Path, *, checkpoint: Inputs) -> Path:
     """The file that was written, in full or not at all. Raises CheckpointError when it cannot be."""
     history = checkpoint.history
     document = _Document(
@@ -101,7 +91,7 @@ def save_checkpoint(folder: Path, *, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path) -> Inputs:
     """What was saved last. Raises CheckpointError for a missing, cut, foreign or newer file."""
     path = folder / FILE_NAME
     try:
@@ -181,7 +171,7 @@ def _document(text: bytes, *, path: Path) -> _Document:
     return _documents().validate_json(text)
 
 
-def _checkpoint(document: _Document, *, arrays: Arrays) -> Checkpoint:
+def _checkpoint(document: _Document, *, arrays: Arrays) -> Inputs:
     signals = {signal: _bins(signal, arrays=arrays) for signal in document.signals}
     rows = len(document.services)
     if any(len(bins.sums) != rows for bins in signals.values()):
@@ -192,7 +182,7 @@ def _checkpoint(document: _Document, *, arrays: Arrays) -> Checkpoint:
         end_timestamp_seconds=document.end_timestamp_seconds,
         signals=signals,
     )
-    return Checkpoint(
+    return Inputs(
         snapshot=document.snapshot,
         history=history,
         state=document.state,

@@ -7,12 +7,12 @@ Once another controller may lead it does nothing more but say so, until it is en
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from autoscaler.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from autoscaler.checkpoint import load_checkpoint, save_checkpoint
 from autoscaler.decide import Decided, decide
 from autoscaler.errors import AutoscalerError, CheckpointError, NotLeader
 from autoscaler.execute import Executor
@@ -293,17 +293,10 @@ class Controller:
         self._next_checkpoint_monotonic_seconds = (
             self.parts.clock.monotonic_seconds() + CHECKPOINT_INTERVAL_SECONDS
         )
-        inputs = self.inputs
         try:
             save_checkpoint(
                 self.parts.state_folder,
-                checkpoint=Checkpoint(
-                    snapshot=inputs.snapshot,
-                    history=inputs.history,
-                    state=self.state,
-                    catalogue=inputs.catalogue,
-                    now=inputs.now,
-                ),
+                checkpoint=replace(self.inputs, state=self.state),
             )
         except CheckpointError as error:
             self.parts.log.warning("checkpoint_not_saved", error=str(error))

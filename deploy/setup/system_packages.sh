@@ -5,11 +5,12 @@
 set -euo pipefail
 umask 022
 
-# name | programs it must bring | Debian package | what for | service the package would start
+# name | programs it must bring | Debian packages | what for | service the package would start
 readonly known='
-prometheus | prometheus promtool | prometheus | the tests run a real Prometheus against the metrics and check the rules with promtool | prometheus
-alertmanager | prometheus-alertmanager amtool | prometheus-alertmanager | the tests send real alerts to the webhook | prometheus-alertmanager
-chromium | chromium | chromium | the tests look at the console page as a browser shows it |
+prometheus | prometheus promtool | prometheus | the tests run a real Prometheus against the metrics and check our pages with promtool | prometheus
+chromium | chromium | chromium | the tests look at the live page as a browser shows it |
+gcc | gcc | gcc libc6-dev | the tests build a stand-in for the NVIDIA driver library |
+openssl | openssl | openssl | the tests make a certificate for the gateway |
 '
 
 field() { # NAME NUMBER
@@ -42,12 +43,12 @@ apt_get() {
 }
 
 install_package() { # NAME
-    local package
-    package=$(field "$1" 3)
-    echo "Installing the Debian package $package: $(field "$1" 4)"
+    local packages
+    read -ra packages <<<"$(field "$1" 3)"
+    echo "Installing from Debian: ${packages[*]}: $(field "$1" 4)"
     # The second try is for a machine whose package lists are empty or old.
-    apt_get install -y --no-install-recommends "$package" 2>/dev/null ||
-        { apt_get update && apt_get install -y --no-install-recommends "$package"; } || return
+    apt_get install -y --no-install-recommends "${packages[@]}" 2>/dev/null ||
+        { apt_get update && apt_get install -y --no-install-recommends "${packages[@]}"; } || return
     stop_service "$(field "$1" 5)"
 }
 

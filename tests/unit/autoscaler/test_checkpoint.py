@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from autoscaler.checkpoint import (
-    Checkpoint,
     decisions_json,
     load_checkpoint,
     save_checkpoint,
@@ -22,6 +21,7 @@ from autoscaler.checkpoint import (
 from autoscaler.decide import decide
 from autoscaler.errors import CheckpointError
 from autoscaler.model.action import Reason
+from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import (
     ControllerState,
     PastForecast,
@@ -80,8 +80,8 @@ def full_state() -> ControllerState:
     )
 
 
-def checkpoint(*, now: float = NOW) -> Checkpoint:
-    return Checkpoint(
+def checkpoint(*, now: float = NOW) -> Inputs:
+    return Inputs(
         snapshot=make_snapshot(
             services=[make_view(held=stale(1.0)), make_view("büro")],
             replicas=[make_replica_view(memory_bytes=123.0)],
@@ -93,7 +93,7 @@ def checkpoint(*, now: float = NOW) -> Checkpoint:
     )
 
 
-def decision_bytes(given: Checkpoint) -> tuple[bytes, bytes]:
+def decision_bytes(given: Inputs) -> tuple[bytes, bytes]:
     decided = decide(
         snapshot=given.snapshot,
         history=given.history,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.checkpoint import Checkpoint, save_checkpoint
+from autoscaler.checkpoint import save_checkpoint
+from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ControllerState
 from collector.catalogue_file import read_catalogue
 from collector.clock import VirtualClock
@@ -83,7 +84,7 @@ def without_controller(settings: Settings) -> Settings:
 def save(settings: Settings, *, now: float) -> None:
     save_checkpoint(
         settings.checkpoint_path,
-        checkpoint=Checkpoint(
+        checkpoint=Inputs(
             snapshot=Snapshot(
                 taken_timestamp_seconds=now,
                 services=(),
