@@ -12,8 +12,10 @@ from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
+from autoscaler.slo.budget import long_burn_rate
 from autoscaler.slo.burn import worst_burn_rate
-from autoscaler.slo.quality import doubts, unmeasured
+from autoscaler.slo.headroom import headroom_deviates
+from autoscaler.slo.quality import doubts, unmeasured, unread
 from collector.model.catalogue import Control, Service, Variant
 from collector.model.reading import fresh_value
 from collector.model.replica import SUPPLY_STATES, ReplicaState
@@ -43,6 +45,7 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         history=inputs.history,
         window_seconds=BURN_WINDOW_LEVELS * control.level_window_seconds,
     )
+    spent = long_burn_rate(known)
     horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
     backlog = backlog_requests(view, fleets=fleets)
     return Assessment(
@@ -51,6 +54,11 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         doubts=(
             *doubts(view, now=inputs.now, limit_seconds=control.stale_after_seconds),
             *unmeasured(demand=demand, burn_rate=burn),
+            *unread(
+                [each for fleet in fleets for each in fleet.serving],
+                now=inputs.now,
+                limit_seconds=control.stale_after_seconds,
+            ),
         ),
         demand_now=demand,
         forecast=forecast_peak(
@@ -64,6 +72,8 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         backlog_requests=backlog,
         backlog_tokens=_backlog_tokens(backlog, state=known, control=control),
         burn_rate=burn,
+        long_burn_rate=spent,
+        headroom_deviates=headroom_deviates(spent),
         idle_seconds=_idle_seconds(known, now=inputs.now),
         violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
     )
@@ -128,7 +138,7 @@ def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
         supply=tuple(view for view in views if view.replica.state in SUPPLY_STATES),
         serving=tuple(view for view in views if view.replica.state is ReplicaState.SERVING),
         draining_count=states.count(ReplicaState.DRAINING),
-        capacity=estimate_capacity(variant, state=state),
+        capacity=estimate_capacity(variant, state=state, objectives=service.objectives),
         lead_time_seconds=lead_time_seconds(variant, state=state),
         footprint_bytes=footprint_bytes(variant, state=state),
         start_allowed_timestamp_seconds=start_allowed(

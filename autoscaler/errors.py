@@ -8,6 +8,7 @@ AutoscalerError
 ├── EffectError               an effect could not be carried out; it is rolled back and told
 │   ├── StartFailed           the process ended, never got healthy, or gave no token
 │   └── StopFailed            the process would not go
+├── ReplayError               a replay cannot be run; the message says what to change
 └── NotLeader                 another controller holds this state directory
 """
 
@@ -46,3 +47,7 @@ class StopFailed(EffectError):
 
 class NotLeader(AutoscalerError):
     """Another controller works on this state directory."""
+
+
+class ReplayError(AutoscalerError):
+    """A replay cannot be run as asked."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.capacity.learn import RUN_SECONDS_PER_LEVEL_WINDOW, learn
+from autoscaler.capacity.step_learning import WorkDone, learn_steps
 from autoscaler.forecast.calibration import score_forecasts
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
@@ -19,12 +20,13 @@ from autoscaler.model.state import (
     WorkSample,
     bounded,
 )
+from autoscaler.slo.budget import spend
 from collector.model.catalogue import Service
 from collector.model.history import Signal
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import fresh_value
 from collector.model.replica import ReplicaState
-from collector.model.snapshot import ReplicaView
+from collector.model.snapshot import ReplicaView, Snapshot
 
 SHORT_LIFE_SECONDS = 60.0
 """A replica that dies within this time of serving counts as a failed start, so that a crash loop
@@ -42,8 +44,11 @@ def observe(inputs: Inputs) -> ControllerState:
     variants: dict[ServiceName, Mapping[VariantName, VariantState]] = {}
     samples: dict[ReplicaId, WorkSample] = {}
     for service in inputs.catalogue.services:
-        services[service.name] = _observe_service(service, inputs=inputs)
-        variants[service.name], work = _observe_replicas(service, inputs=inputs)
+        known = _observe_service(service, inputs=inputs)
+        learned, work = _observe_replicas(service, inputs=inputs)
+        services[service.name], variants[service.name] = _observe_steps(
+            service, known=known, variants=learned, samples=work, inputs=inputs
+        )
         samples.update(work)
     return ControllerState(services=services, variants=variants, replicas=samples)
 
@@ -100,6 +105,9 @@ def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
         output_tokens_per_request=output,
         last_demand_timestamp_seconds=_last_demand(known, service=service.name, inputs=inputs),
     )
+    known = spend(
+        known, service=service, view=inputs.part(service.name).service(service.name), now=inputs.now
+    )
     series = demand_series(history, service=service.name, state=known, window_seconds=2 * window)
     return score_forecasts(
         known, series=series, control=inputs.control, now_timestamp_seconds=inputs.now
@@ -151,6 +159,58 @@ def _observe_replicas(
         if lesson.sample is not None:
             samples[replica.replica_id] = lesson.sample
     return known, samples
+
+
+def _observe_steps(
+    service: Service,
+    *,
+    known: ServiceState,
+    variants: Mapping[VariantName, VariantState],
+    samples: Mapping[ReplicaId, WorkSample],
+    inputs: Inputs,
+) -> tuple[ServiceState, Mapping[VariantName, VariantState]]:
+    """What the time between tokens teaches about the one variant that serves."""
+    part = inputs.part(service.name)
+    serving = {
+        view.replica.variant
+        for view in part.replicas
+        if view.replica.state is ReplicaState.SERVING and view.replica.variant in variants
+    }
+    if len(serving) != 1:
+        return replace(known, token_gap_totals=None), variants
+    name = serving.pop()
+    lesson = learn_steps(
+        known,
+        view=part.service(service.name),
+        done=_work_done(part, samples=samples, state=inputs.state),
+        fit=variants[name].step_fit,
+    )
+    return lesson.service, {**variants, name: replace(variants[name], step_fit=lesson.fit)}
+
+
+def _work_done(
+    part: Snapshot, *, samples: Mapping[ReplicaId, WorkSample], state: ControllerState
+) -> WorkDone | None:
+    """Increases over all serving replicas; None unless every one was counted at both looks."""
+    done = WorkDone()
+    for view in part.replicas:
+        if view.replica.state is not ReplicaState.SERVING:
+            continue
+        before = state.replicas.get(view.replica.replica_id)
+        after = samples.get(view.replica.replica_id)
+        if before is None or after is None:
+            return None
+        increase = (
+            after.observed_timestamp_seconds - before.observed_timestamp_seconds,
+            after.prompt_tokens_total - before.prompt_tokens_total,
+            after.output_tokens_total - before.output_tokens_total,
+        )
+        if min(increase) < 0:
+            return None
+        done = done.plus(
+            seconds=increase[0], prompt_tokens=increase[1], output_tokens=increase[2]
+        )
+    return done
 
 
 def _with_footprint(state: VariantState, view: ReplicaView) -> VariantState:

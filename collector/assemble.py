@@ -4,17 +4,27 @@ Every declared service, every declared pool and every replica gets exactly one v
 sources did. A source that did not answer leaves its last readings behind as `Stale`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from collector.engine_totals import EngineTotals
+from collector.engine_view import engine_view, engine_view_without_readings, page_version
 from collector.model.catalogue import Catalogue
 from collector.model.contract import Contract, Contracts, EngineSignal, GatewaySignal
 from collector.model.histogram import Histogram
 from collector.model.ids import PoolName, ReplicaId, ServiceName
 from collector.model.page import PageIdentity, PageReadings
-from collector.model.reading import Missing, MissingReason, Number, Reading, Stale, aged
-from collector.model.replica import EngineKind, Replica, ReplicaState
+from collector.model.reading import (
+    Missing,
+    MissingReason,
+    Number,
+    Reading,
+    Stale,
+    aged,
+    known_value,
+)
+from collector.model.replica import ANSWERING_STATES, EngineKind, Replica, ReplicaState
 from collector.model.snapshot import (
     LatencyView,
     PoolView,
@@ -28,8 +38,6 @@ from collector.normalise.page import ReadPage, read_page
 from collector.ports import Exposition
 
 GATEWAY_KEY = "gateway"
-ANSWERING_STATES = frozenset({ReplicaState.SERVING, ReplicaState.DRAINING})
-"""Replicas whose engine is there to be asked."""
 
 T = TypeVar("T")
 
@@ -82,6 +90,7 @@ class Observed:
     expositions: Mapping[str, Exposition]  # {replica id or "gateway": answer}
     replica_memory_bytes: Mapping[ReplicaId, Number]
     pool_available_bytes: Mapping[PoolName, Number]
+    engine_versions: Mapping[ReplicaId, Reading[str]] = field(default_factory=dict)
 
 
 def assemble(
@@ -96,8 +105,8 @@ def assemble(
     `read_page` may be a `PageReader`, which gives the same readings in less time.
     """
     builder = _Builder(observed, contracts, previous, read_page)
-    services = tuple(builder.service_view(each.name) for each in observed.catalogue.services)
     replicas = tuple(builder.replica_view(each) for each in builder.distinct_replicas())
+    services = builder.service_views(replicas)
     pools = tuple(builder.pool_view(each.name) for each in observed.catalogue.pools)
     return Snapshot(
         taken_timestamp_seconds=observed.now_timestamp_seconds,
@@ -126,23 +135,48 @@ class _Builder:
         self._previous = previous
         self._stale_after_seconds = observed.catalogue.control.stale_after_seconds
         self._old_replicas = {view.replica.replica_id: view for view in _replicas(previous)}
+        self._old_services = {view.service: view for view in _services(previous)}
         self._contradicted_ids: set[ReplicaId] = set()
         identity = PageIdentity(key=GATEWAY_KEY, source=GATEWAY_KEY)
         self._gateway = self._page(identity, contracts.gateway)
 
-    def service_view(self, name: ServiceName) -> ServiceView:
-        """One service as the gateway saw it."""
-        old = self._previous.service(name) if self._previous else None
+    def service_views(self, replicas: Sequence[ReplicaView]) -> tuple[ServiceView, ...]:
+        """Every declared service as the gateway saw it, or its engines where there is no gateway."""
+        names = [each.name for each in self._observed.catalogue.services]
+        if GATEWAY_KEY in self._observed.expositions:
+            return tuple(self._as_gateway_told(name) for name in names)
+        now, before = _by_service(replicas), _by_service(self._old_replicas.values())
+        return tuple(
+            self._as_engines_told(name, now=now.get(name, ()), before=before.get(name, ()))
+            for name in names
+        )
+
+    def _as_engines_told(
+        self, name: ServiceName, *, now: Sequence[ReplicaView], before: Sequence[ReplicaView]
+    ) -> ServiceView:
+        totals = EngineTotals(
+            service=name,
+            now_timestamp_seconds=self._observed.now_timestamp_seconds,
+            replicas=now,
+            before={view.replica.replica_id: view for view in before},
+            last=self._old_services.get(name),
+        )
+        view = totals.view()
+        self.problems.extend(totals.problems)
+        return view
+
+    def _as_gateway_told(self, name: ServiceName) -> ServiceView:
+        old = self._old_services.get(name)
         traffic: dict[str, Number] = {}
-        for field, (signal, labels) in _TRAFFIC.items():
+        for key, (signal, labels) in _TRAFFIC.items():
             now = self._gateway.number(signal, name, *labels) if self._gateway else None
-            before: Number | None = getattr(old.traffic, field) if old else None
-            traffic[field] = self._settled(now, before=before, source=GATEWAY_KEY)
+            before: Number | None = getattr(old.traffic, key) if old else None
+            traffic[key] = self._settled(now, before=before, source=GATEWAY_KEY)
         latency: dict[str, Reading[Histogram]] = {}
-        for field, signal in _LATENCY.items():
+        for key, signal in _LATENCY.items():
             told = self._gateway.histogram(signal, name) if self._gateway else None
-            then: Reading[Histogram] | None = getattr(old.latency, field) if old else None
-            latency[field] = self._settled(told, before=then, source=GATEWAY_KEY)
+            then: Reading[Histogram] | None = getattr(old.latency, key) if old else None
+            latency[key] = self._settled(told, before=then, source=GATEWAY_KEY)
         return ServiceView(
             service=name, traffic=TrafficView(**traffic), latency=LatencyView(**latency)
         )
@@ -167,14 +201,13 @@ class _Builder:
     def replica_view(self, replica: Replica) -> ReplicaView:
         """One replica: its engine, the gateway's count for it, its memory."""
         if replica.replica_id in self._contradicted_ids:
-            return _view_without_readings(replica, MissingReason.CONTRADICTED)
+            return _view_without_readings(replica, MissingReason.CONTRADICTED, source="replica")
         old = self._old_replicas.get(replica.replica_id)
-        engine = self._engine_readings(replica, old=old)
-        return ReplicaView(
-            replica=replica,
-            in_flight_requests=self._in_flight(replica, old=old),
+        view = self._engine_readings(replica, old=old)
+        return replace(
+            view,
+            in_flight_requests=self._in_flight(view, old=old),
             memory_bytes=self._memory(replica, old=old),
-            **engine,
         )
 
     def pool_view(self, name: PoolName) -> PoolView:
@@ -184,31 +217,64 @@ class _Builder:
         before = old.available_bytes if old else None
         return PoolView(pool=name, available_bytes=self._probed(now, before=before, source="host"))
 
-    def _engine_readings(self, replica: Replica, *, old: ReplicaView | None) -> dict[str, Number]:
+    def _engine_readings(self, replica: Replica, *, old: ReplicaView | None) -> ReplicaView:
+        """What the engine tells; the rest of the view is still missing."""
         if replica.state not in ANSWERING_STATES:
-            return _same_for_all(_ABSENCE[replica.state], source="replica")
+            return _view_without_readings(replica, _ABSENCE[replica.state], source="replica")
         kind = self._engine_kind(replica)
         contract = self._contracts.engines.get(kind) if kind else None
         if kind is None or contract is None:
             self._report(replica.replica_id, f"variant {replica.variant} is not declared")
-            return _same_for_all(MissingReason.CANNOT_SEE, source="replica")
+            return _view_without_readings(replica, MissingReason.CANNOT_SEE, source="replica")
         source = f"engine:{kind.value}"
         if replica.replica_id not in self._observed.expositions:
-            return _same_for_all(MissingReason.NOT_READ_YET, source=source)
-        identity = PageIdentity(key=replica.replica_id, source=source)
-        page = self._page(identity, contract)
+            return _view_without_readings(replica, MissingReason.NOT_READ_YET, source=source)
+        page = self._engine_page(replica, contract, source=source)
         readings: dict[str, Number] = {}
-        for field, signal in _ENGINE.items():
-            before: Number | None = getattr(old, field) if old else None
+        for name, signal in _ENGINE.items():
+            before: Number | None = getattr(old, name) if old else None
             now = page.number(signal) if page else None
-            readings[field] = self._settled(now, before=before, source=source)
-        return readings
+            readings[name] = self._settled(now, before=before, source=source)
+        engine = engine_view(
+            page,
+            version=self._version(replica),
+            before=old.engine if old else None,
+            source=source,
+            settle=self._settled,
+        )
+        missing = Missing(reason=MissingReason.NOT_READ_YET, source=source)
+        return ReplicaView(
+            replica=replica,
+            in_flight_requests=missing,
+            memory_bytes=missing,
+            engine=engine,
+            **readings,
+        )
+
+    def _engine_page(
+        self, replica: Replica, contract: Contract, *, source: str
+    ) -> PageReadings | None:
+        key = replica.replica_id
+        version = page_version(
+            known_value(self._version(replica)),
+            contract=contract,
+            report=lambda message: self._report(key, message),
+        )
+        return self._page(PageIdentity(key=key, source=source, engine_version=version), contract)
+
+    def _version(self, replica: Replica) -> Reading[str]:
+        nobody = Missing(reason=MissingReason.CANNOT_SEE, source="engine")
+        return self._observed.engine_versions.get(replica.replica_id, nobody)
 
     def _engine_kind(self, replica: Replica) -> EngineKind | None:
         variant = self._observed.catalogue.variant(replica.service, replica.variant)
         return variant.engine if variant else None
 
-    def _in_flight(self, replica: Replica, *, old: ReplicaView | None) -> Number:
+    def _in_flight(self, view: ReplicaView, *, old: ReplicaView | None) -> Number:
+        """The gateway's count; where there is no gateway, what the engine has."""
+        replica = view.replica
+        if GATEWAY_KEY not in self._observed.expositions:
+            return _together(view.running_requests, view.waiting_requests)
         signal = GatewaySignal.REPLICA_IN_FLIGHT_REQUESTS
         now = self._gateway.number(signal, replica.replica_id) if self._gateway else None
         if isinstance(now, Missing) and replica.state not in ANSWERING_STATES:
@@ -284,15 +350,36 @@ def _pools(snapshot: Snapshot | None) -> tuple[PoolView, ...]:
     return snapshot.pools if snapshot else ()
 
 
-def _same_for_all(reason: MissingReason, *, source: str) -> dict[str, Number]:
-    return {field: Missing(reason=reason, source=source) for field in _ENGINE}
+def _services(snapshot: Snapshot | None) -> tuple[ServiceView, ...]:
+    return snapshot.services if snapshot else ()
 
 
-def _view_without_readings(replica: Replica, reason: MissingReason) -> ReplicaView:
-    missing = Missing(reason=reason, source="replica")
+def _by_service(views: Iterable[ReplicaView]) -> dict[ServiceName, list[ReplicaView]]:
+    found: dict[ServiceName, list[ReplicaView]] = {}
+    for view in views:
+        found.setdefault(view.replica.service, []).append(view)
+    return found
+
+
+def _together(running: Number, waiting: Number) -> Number:
+    """The sum, as good as its worse part."""
+    for part in (running, waiting):
+        if isinstance(part, Missing):
+            return part
+    worse = running if isinstance(running, Stale) else waiting
+    total = (known_value(running) or 0.0) + (known_value(waiting) or 0.0)
+    return worse if isinstance(worse, Missing) else replace(worse, value=total)
+
+
+def _view_without_readings(replica: Replica, reason: MissingReason, *, source: str) -> ReplicaView:
+    missing = Missing(reason=reason, source=source)
     return ReplicaView(
         replica=replica,
+        running_requests=missing,
+        waiting_requests=missing,
+        prompt_tokens_total=missing,
+        output_tokens_total=missing,
         in_flight_requests=missing,
         memory_bytes=missing,
-        **_same_for_all(reason, source="replica"),
+        engine=engine_view_without_readings(reason, source=source),
     )

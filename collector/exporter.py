@@ -5,17 +5,26 @@ absence, where a number would be believed. Names come from `collector.series` on
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from collector import series
-from collector.model.contract import SeriesKind
+from collector.model.contract import SeriesKind, SleepState
 from collector.model.observation import Observation
-from collector.model.reading import Fresh, Missing, MissingReason, Number, Reading, Stale
+from collector.model.reading import (
+    Fresh,
+    Missing,
+    MissingReason,
+    Number,
+    Reading,
+    Stale,
+    fresh_value,
+)
 from collector.model.replica import Replica, ReplicaState
 from collector.model.snapshot import ReplicaView, Snapshot
 from collector.series import Series
@@ -26,6 +35,14 @@ _REPLICA_NUMBERS: tuple[tuple[Series, str], ...] = (
     (series.REPLICA_RUNNING_REQUESTS, "running_requests"),
     (series.REPLICA_WAITING_REQUESTS, "waiting_requests"),
     (series.REPLICA_MEMORY_BYTES, "memory_bytes"),
+)
+_ENGINE_NUMBERS: tuple[tuple[Series, str], ...] = (
+    (series.REPLICA_KV_USE_RATIO, "kv_use_ratio"),
+    (series.REPLICA_KV_CAPACITY_TOKENS, "kv_capacity_tokens"),
+    (series.REPLICA_PREEMPTIONS_TOTAL, "preemptions_total"),
+    (series.REPLICA_PREFIX_CACHE_QUERIED_TOKENS_TOTAL, "prefix_cache_queried_tokens_total"),
+    (series.REPLICA_PREFIX_CACHE_HIT_TOKENS_TOTAL, "prefix_cache_hit_tokens_total"),
+    (series.REPLICA_FAILED_REQUESTS_TOTAL, "failed_requests_total"),
 )
 _READING_KINDS: tuple[Literal["fresh", "stale", "missing"], ...] = ("fresh", "stale", "missing")
 
@@ -62,8 +79,7 @@ def _all_samples(observation: Observation) -> Iterator[tuple[Series, Samples]]:
     snapshot = observation.snapshot
     readings = list(_readings(snapshot))
     yield series.REPLICAS, _replica_counts(observation)
-    for each, field in _REPLICA_NUMBERS:
-        yield each, _replica_numbers(snapshot.replicas, field=field)
+    yield from _replica_samples(snapshot.replicas)
     yield (
         series.POOL_AVAILABLE_BYTES,
         (
@@ -105,13 +121,36 @@ def _replica_counts(observation: Observation) -> Iterator[tuple[tuple[str, ...],
         yield (service_name, variant_name, state.value), count
 
 
-def _replica_numbers(
-    views: Iterable[ReplicaView], *, field: str
+def _replica_samples(views: Sequence[ReplicaView]) -> Iterator[tuple[Series, Samples]]:
+    for each, name in _REPLICA_NUMBERS:
+        yield each, _numbers(views, read=attrgetter(name))
+    for each, name in _ENGINE_NUMBERS:
+        yield each, _numbers(views, read=attrgetter(f"engine.{name}"))
+    yield series.REPLICA_IS_ASLEEP, _sleeping(views)
+    yield series.REPLICA_ENGINE_INFO, _engine_infos(views)
+
+
+def _numbers(
+    views: Iterable[ReplicaView], *, read: Callable[[ReplicaView], Number]
 ) -> Iterator[tuple[tuple[str, ...], float]]:
     for view in views:
-        reading: Number = getattr(view, field)
+        reading = read(view)
         if isinstance(reading, Fresh):
             yield _replica_labels(view.replica), reading.value
+
+
+def _sleeping(views: Iterable[ReplicaView]) -> Iterator[tuple[tuple[str, ...], float]]:
+    for view in views:
+        state = fresh_value(view.engine.sleep_state)
+        if state is not None:
+            yield _replica_labels(view.replica), float(state is not SleepState.AWAKE)
+
+
+def _engine_infos(views: Iterable[ReplicaView]) -> Iterator[tuple[tuple[str, ...], float]]:
+    for view in views:
+        told = (fresh_value(view.engine.version), fresh_value(view.engine.config_hash))
+        if any(told):
+            yield (*_replica_labels(view.replica), *(each or "" for each in told)), 1.0
 
 
 def _replica_labels(replica: Replica) -> tuple[str, ...]:
@@ -123,7 +162,7 @@ def _readings(snapshot: Snapshot) -> Iterator[Reading[object]]:
     parts: list[object] = [snapshot]
     for service in snapshot.services:
         parts += [service.traffic, service.latency]
-    parts += [*snapshot.replicas, *snapshot.pools]
+    parts += [*snapshot.replicas, *(view.engine for view in snapshot.replicas), *snapshot.pools]
     for part in parts:
         for field in fields(part):  # type: ignore[arg-type]  # all parts are dataclasses
             value = getattr(part, field.name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from collector.engine_totals import SOURCE as ENGINES
 from collector.model.catalogue import Catalogue, Objective, Service, Sli
 from collector.model.histogram import Histogram, good_count, histogram_increase
 from collector.model.history import Signal
@@ -210,12 +211,22 @@ class _Comparison:
             return None
         if objective.sli is not Sli.TIME_TO_FIRST_TOKEN:
             return good, latency.total
+        if refused is None and self._is_of_engines(after):
+            # Not every engine counts what it refuses; what it does not tell is not judged.
+            refused = math.fsum(self._told(service, Signal.FAILED_REQUESTS, Signal.SHED_REQUESTS))
         return None if refused is None else (good, latency.total + refused)
 
     def _sum_of(self, service: Service, *signals: Signal) -> float | None:
-        parts = [self.increases.get((signal, service.name)) for signal in signals]
-        known = [part for part in parts if part is not None]
-        return math.fsum(known) if len(known) == len(parts) else None
+        known = self._told(service, *signals)
+        return math.fsum(known) if len(known) == len(signals) else None
+
+    def _told(self, service: Service, *signals: Signal) -> list[float]:
+        pairs = [(signal, service.name) for signal in signals]
+        return [self.increases[pair] for pair in pairs if pair in self.increases]
+
+    def _is_of_engines(self, view: ServiceView) -> bool:
+        reading = view.latency.time_to_first_token
+        return not isinstance(reading, Missing) and reading.source == ENGINES
 
     def _latency_increase(
         self, sli: Sli, *, before: ServiceView, after: ServiceView

@@ -7,19 +7,20 @@ changes the world: only endpoints that the contract calls observer-safe are read
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from collector.assemble import ANSWERING_STATES, GATEWAY_KEY, Observed, assemble
+from collector.assemble import GATEWAY_KEY, Observed, assemble
 from collector.clock import Clock
+from collector.engine_versions import EngineVersions, VersionQuestion
 from collector.errors import SourceError
 from collector.increments import increments
-from collector.model.catalogue import Catalogue
-from collector.model.contract import Contracts
+from collector.model.catalogue import Catalogue, Variant
+from collector.model.contract import Contract, Contracts
 from collector.model.ids import PoolName, ReplicaId
 from collector.model.observation import Observation, ObserveStep
 from collector.model.reading import Missing, MissingReason, Number
-from collector.model.replica import Replica
+from collector.model.replica import ANSWERING_STATES, Replica
 from collector.model.snapshot import Problem, Snapshot
 from collector.normalise.reader import PageReader
 from collector.ports import (
@@ -44,6 +45,10 @@ class ObserverPorts:
     history_store: HistoryStore
     clock: Clock
     catalogue_source: Callable[[], Catalogue]  # the one in force now
+    version_reader: ExpositionReader | None = None
+    """Asks engines for their version; None: nobody does, and pages are read as the newest."""
+    look_at_devices: Callable[[], Awaitable[Sequence[Problem]]] | None = None
+    """Called before the memory probe is asked; None: no pool is an accelerator's."""
 
 
 def gateway_target(unix_socket_path: str) -> ScrapeTarget:
@@ -62,14 +67,38 @@ def scrape_targets(
 ) -> tuple[ScrapeTarget, ...]:
     """The gateway and every replica that can be asked without changing it."""
     targets = {gateway.key: gateway} if gateway else {}
+    for replica, variant, contract in _asked(replicas, catalogue=catalogue, contracts=contracts):
+        url = f"{(replica.base_url or '').rstrip('/')}{contract.metrics_path(None)}"
+        target = ScrapeTarget(key=replica.replica_id, url=url, match=variant.match)
+        targets.setdefault(replica.replica_id, target)
+    return tuple(targets.values())
+
+
+def version_questions(
+    replicas: Sequence[Replica], *, catalogue: Catalogue, contracts: Contracts
+) -> tuple[VersionQuestion, ...]:
+    """Of every replica whose page is read, where it tells its version; without those that never do."""
+    found = {
+        replica.replica_id: VersionQuestion(
+            replica_id=replica.replica_id, base_url=replica.base_url, endpoint=endpoint
+        )
+        for replica, _, contract in _asked(replicas, catalogue=catalogue, contracts=contracts)
+        if replica.base_url and (endpoint := contract.version_endpoint())
+    }
+    return tuple(found.values())
+
+
+def _asked(
+    replicas: Sequence[Replica], *, catalogue: Catalogue, contracts: Contracts
+) -> Iterator[tuple[Replica, Variant, Contract]]:
+    """The replicas that can be asked, with what is declared and known of their engines."""
     for replica in replicas:
         variant = catalogue.variant(replica.service, replica.variant)
         contract = contracts.engines.get(variant.engine) if variant else None
-        path = contract.metrics_path(None) if contract else None
-        if path and replica.base_url and replica.state in ANSWERING_STATES:
-            url = f"{replica.base_url.rstrip('/')}{path}"
-            targets.setdefault(replica.replica_id, ScrapeTarget(key=replica.replica_id, url=url))
-    return tuple(targets.values())
+        if variant is None or contract is None or contract.metrics_path(None) is None:
+            continue
+        if replica.base_url and replica.state in ANSWERING_STATES:
+            yield replica, variant, contract
 
 
 class Observer:
@@ -88,9 +117,10 @@ class Observer:
         self._gateway = gateway
         self._read_timeout_seconds = read_timeout_seconds
         self._page_reader = PageReader()
+        self._versions = EngineVersions(clock=ports.clock)
         self._latest: Observation | None = None
         self._errors: Counter[str] = Counter()
-        self._memory_task: asyncio.Task[_Memory] | None = None
+        self._memory_task: asyncio.Task[tuple[_Memory, list[Problem]]] | None = None
 
     @property
     def latest(self) -> Observation | None:
@@ -142,9 +172,12 @@ class Observer:
         targets = scrape_targets(
             replicas, catalogue=catalogue, contracts=self._contracts, gateway=self._gateway
         )
-        expositions, (memory, problems) = await asyncio.gather(
-            self._read_pages(targets), self._read_memory(catalogue, replicas)
+        expositions, versions, (memory, problems) = await asyncio.gather(
+            self._read_pages(targets, reader=self._ports.reader),
+            self._read_versions(replicas, catalogue=catalogue),
+            self._read_memory(catalogue, replicas),
         )
+        self._versions.learn(versions)
         self._count_errors(expositions, replicas=replicas, catalogue=catalogue)
         observed = Observed(
             now_timestamp_seconds=self._ports.clock.timestamp_seconds(),
@@ -153,13 +186,28 @@ class Observer:
             expositions=expositions,
             replica_memory_bytes=memory[0],
             pool_available_bytes=memory[1],
+            engine_versions=self._versions.readings(expositions),
         )
         return observed, problems
 
-    async def _read_pages(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
+    async def _read_versions(
+        self, replicas: Sequence[Replica], *, catalogue: Catalogue
+    ) -> Sequence[tuple[VersionQuestion, Exposition]]:
+        """Answers to the questions that are due; most rounds have none."""
+        reader = self._ports.version_reader
+        asked = version_questions(replicas, catalogue=catalogue, contracts=self._contracts)
+        due = self._versions.due(asked) if reader else ()
+        if reader is None or not due:
+            return ()
+        answers = await self._read_pages([each.target for each in due], reader=reader)
+        return [(each, answers[each.target.key]) for each in due]
+
+    async def _read_pages(
+        self, targets: Sequence[ScrapeTarget], *, reader: ExpositionReader
+    ) -> Mapping[str, Exposition]:
         try:
             async with asyncio.timeout(self._read_timeout_seconds):
-                found = await self._ports.reader.read_expositions(targets)
+                found = await reader.read_expositions(targets)
         except TimeoutError:
             found = {}
         now = self._ports.clock.timestamp_seconds()
@@ -180,11 +228,11 @@ class Observer:
     ) -> tuple[_Memory, list[Problem]]:
         """What the probe says; when it hangs, its thread is waited for again at the next round."""
         if self._memory_task is None:
-            self._memory_task = asyncio.create_task(asyncio.to_thread(self._probe_memory))
+            self._memory_task = asyncio.create_task(self._probe_memory())
         task = self._memory_task
         try:
             async with asyncio.timeout(self._read_timeout_seconds):
-                memory = await asyncio.shield(task)
+                memory, problems = await asyncio.shield(task)
         except TimeoutError:
             message = f"memory was not read within {self._read_timeout_seconds:g} s"
         except (OSError, SourceError) as error:
@@ -192,11 +240,16 @@ class Observer:
             message = f"memory cannot be read: {error}"
         else:
             self._memory_task = None
-            return memory, []
+            return memory, problems
         self._errors["host"] += 1
         return _unreachable(catalogue, replicas), [Problem(source="host", message=message)]
 
-    def _probe_memory(self) -> _Memory:
+    async def _probe_memory(self) -> tuple[_Memory, list[Problem]]:
+        look = self._ports.look_at_devices
+        problems = list(await look()) if look else []
+        return await asyncio.to_thread(self._ask_probe), problems
+
+    def _ask_probe(self) -> _Memory:
         probe = self._ports.memory_probe
         return probe.replica_memory_bytes(), probe.pool_available_bytes()
 

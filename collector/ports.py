@@ -6,10 +6,13 @@ because one silent source must not blind the others.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
+from collector.model.cluster import ClusterView
 from collector.model.device import DeviceSurvey
+from collector.model.engine_admin import EngineAdminState
 from collector.model.history import History, Resolution, Signal
 from collector.model.ids import PoolName, ReplicaId, ServiceName
 from collector.model.reading import Number
@@ -23,6 +26,15 @@ class ScrapeTarget:
     key: str  # unique per tick: a replica id, or "gateway"
     url: str  # http://host:port/metrics
     unix_socket_path: str | None = None  # connect there instead of to the URL's host
+    match: Mapping[str, str] = field(default_factory=dict)  # what was declared of its labels
+
+
+class TargetIdentity(StrEnum):
+    """What of a target stands in the label by which Prometheus knows it."""
+
+    ADDRESS = "address"  # host:port of its url
+    HOST = "host"  # the host alone
+    REPLICA_ID = "replica_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,16 @@ class Exposition:
     error: str | None
     observed_timestamp_seconds: float
     problems: tuple[str, ...] = ()  # what is wrong with the text that is there, a line each
+    reply: "Reply | None" = None  # None: nobody answered, or the reader does not speak HTTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """How an HTTP server answered, whatever it said."""
+
+    status: int
+    server_timestamp_seconds: float | None  # its own clock, to the second; None: it does not tell
+    elapsed_seconds: float  # from the request to the head of the answer
 
 
 class ExpositionReader(Protocol):
@@ -73,6 +95,37 @@ class DeviceProbe(Protocol):
 
     async def close(self) -> None:
         """Lets go of the device library, so that MIG modes can be changed; a later read opens it anew."""
+        ...
+
+
+class EngineAdminReader(Protocol):
+    """Asks engines of one kind for models, memory, sleep and load, and changes nothing by asking.
+
+    Adapters: `sources.engine_admin`.
+    """
+
+    async def read_admin_state(self, base_url: str) -> EngineAdminState:
+        """What the engine at `base_url` (no slash at its end) tells now, however it behaves."""
+        ...
+
+
+class ClusterReader(Protocol):
+    """Knows a Kubernetes cluster. Adapter: `sources.kubernetes_api`."""
+
+    def start(self) -> None:
+        """Begins to look; a second call changes nothing."""
+        ...
+
+    def wait_for_first_look(self, *, timeout_seconds: float) -> bool:
+        """Blocks until every kind of object was read, refused or found unreachable; False: not in time."""
+        ...
+
+    def read_cluster(self) -> ClusterView:
+        """What is known now; at once, and never an exception."""
+        ...
+
+    def close(self) -> None:
+        """Stops looking, within two seconds; what was known can still be read, and ages."""
         ...
 
 

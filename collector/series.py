@@ -24,6 +24,10 @@ def _gauge(name: str, unit: str, text: str, *labels: str) -> Series:
     return Series(name=name, kind=SeriesKind.GAUGE, unit=unit, text=text, labels=labels)
 
 
+def _counter(name: str, unit: str, text: str, *labels: str) -> Series:
+    return Series(name=name, kind=SeriesKind.COUNTER, unit=unit, text=text, labels=labels)
+
+
 _REPLICA = ("service", "variant", "replica")
 
 REPLICAS = _gauge(
@@ -38,8 +42,52 @@ REPLICA_WAITING_REQUESTS = _gauge(
 REPLICA_MEMORY_BYTES = _gauge(
     "foresail_replica_memory_bytes", "bytes", "Memory the replica holds in its pool.", *_REPLICA
 )
+REPLICA_KV_USE_RATIO = _gauge(
+    "foresail_replica_kv_use_ratio", "ratio", "Share of the engine's KV cache in use.", *_REPLICA
+)
+REPLICA_KV_CAPACITY_TOKENS = _gauge(
+    "foresail_replica_kv_capacity_tokens", "tokens", "Tokens the KV cache can hold.", *_REPLICA
+)
+REPLICA_PREEMPTIONS_TOTAL = _counter(
+    "foresail_replica_preemptions_total",
+    "preemptions",
+    "Requests that had to give up their place in the engine's batch.",
+    *_REPLICA,
+)
+REPLICA_PREFIX_CACHE_QUERIED_TOKENS_TOTAL = _counter(
+    "foresail_replica_prefix_cache_queried_tokens_total",
+    "tokens",
+    "Prompt tokens looked for in the engine's prefix cache.",
+    *_REPLICA,
+)
+REPLICA_PREFIX_CACHE_HIT_TOKENS_TOTAL = _counter(
+    "foresail_replica_prefix_cache_hit_tokens_total",
+    "tokens",
+    "Prompt tokens found in the engine's prefix cache.",
+    *_REPLICA,
+)
+REPLICA_FAILED_REQUESTS_TOTAL = _counter(
+    "foresail_replica_failed_requests_total",
+    "requests",
+    "Requests that the engine ended in an error.",
+    *_REPLICA,
+)
+REPLICA_IS_ASLEEP = _gauge(
+    "foresail_replica_is_asleep", "bool", "1 while the engine says that it sleeps.", *_REPLICA
+)
+REPLICA_ENGINE_INFO = _gauge(
+    "foresail_replica_engine_info",
+    "info",
+    "1, with version and settings as the engine tells them; empty where it does not.",
+    *_REPLICA,
+    "version",
+    "config_hash",
+)
 POOL_AVAILABLE_BYTES = _gauge(
-    "foresail_pool_available_bytes", "bytes", "What the host could still give out.", "pool"
+    "foresail_pool_available_bytes",
+    "bytes",
+    "What the host or the pool's accelerator could still give out.",
+    "pool",
 )
 POOL_BUDGET_BYTES = _gauge(
     "foresail_pool_budget_bytes", "bytes", "What replicas may hold together, as declared.", "pool"
@@ -65,12 +113,11 @@ SNAPSHOT_TIMESTAMP_SECONDS = _gauge(
 OBSERVE_STEP_SECONDS = _gauge(
     "foresail_observe_step_seconds", "seconds", "Time the latest snapshot took, by step.", "step"
 )
-SOURCE_ERRORS_TOTAL = Series(
-    name="foresail_source_errors_total",
-    kind=SeriesKind.COUNTER,
-    unit="errors",
-    text="Reads of a source that gave no usable answer.",
-    labels=("source",),
+SOURCE_ERRORS_TOTAL = _counter(
+    "foresail_source_errors_total",
+    "errors",
+    "Reads of a source that gave no usable answer.",
+    "source",
 )
 
 SERIES = (
@@ -78,6 +125,14 @@ SERIES = (
     REPLICA_RUNNING_REQUESTS,
     REPLICA_WAITING_REQUESTS,
     REPLICA_MEMORY_BYTES,
+    REPLICA_KV_USE_RATIO,
+    REPLICA_KV_CAPACITY_TOKENS,
+    REPLICA_PREEMPTIONS_TOTAL,
+    REPLICA_PREFIX_CACHE_QUERIED_TOKENS_TOTAL,
+    REPLICA_PREFIX_CACHE_HIT_TOKENS_TOTAL,
+    REPLICA_FAILED_REQUESTS_TOTAL,
+    REPLICA_IS_ASLEEP,
+    REPLICA_ENGINE_INFO,
     POOL_AVAILABLE_BYTES,
     POOL_BUDGET_BYTES,
     READINGS,

@@ -1,7 +1,8 @@
-"""`foresail collect`: an exporter of this machine's accelerators and memory, for a box without DCGM.
+"""`foresail collect`: an exporter of this machine's accelerators, memory and engines.
 
-In: a device probe, a host memory reader, an address. Out: a page of metrics, made anew for every
-scrape. It decides nothing, changes nothing and needs no settings file; the controller need not run.
+In: a device probe, a host memory reader, a watch on engines, an address. Out: a page of metrics, made
+anew for every scrape. It decides nothing, changes nothing and needs no settings file; the controller
+need not run.
 """
 
 import asyncio
@@ -15,11 +16,14 @@ from aiohttp import web
 
 from collector.clock import Clock
 from collector.device_series import host_families, survey_families
+from collector.engine_series import EngineLook, engine_families
 from collector.errors import ConfigurationError
 from collector.gateway.settings import is_loopback
 from collector.metric_page import CONTENT_TYPE, metric_page
 from collector.model.device import DeviceSurvey, HostMemory
+from collector.model.snapshot import Problem
 from collector.ports import DeviceProbe
+from foresail.engine_watch import EngineWatch
 from foresail.logs import configure_logging
 from foresail.settings import LoggingSettings
 from foresail.supervisor import stop_on_signals
@@ -63,6 +67,13 @@ class NodeLook:
 
     page: str
     survey: DeviceSurvey
+    engines: tuple[EngineLook, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read, of accelerators and engines."""
+        of_engines = (problem for each in self.engines for problem in each.state.problems)
+        return (*self.survey.problems, *of_engines)
 
 
 class NodeAgent:
@@ -75,8 +86,10 @@ class NodeAgent:
         host_memory: Callable[[], HostMemory] | None,
         node_name: str,
         clock: Clock,
+        engines: EngineWatch | None = None,
     ) -> None:
         """`host_memory` None: the page has none, because a node_exporter tells it already."""
+        self._engines = engines
         self._devices = devices
         self._host_memory = host_memory
         self._node_name = node_name
@@ -86,7 +99,7 @@ class NodeAgent:
         self._latest_monotonic_seconds = 0.0
 
     async def look(self) -> NodeLook:
-        """The machine now. Raises nothing for what the driver does."""
+        """The machine now. Raises nothing for what the driver or an engine does."""
         async with self._one_at_a_time:
             now = self._clock.monotonic_seconds()
             if self._latest is None or now - self._latest_monotonic_seconds >= REUSE_SECONDS:
@@ -95,14 +108,23 @@ class NodeAgent:
             return self._latest
 
     async def close(self) -> None:
-        """Lets go of the device library."""
+        """Lets go of the device library and of the connections to engines."""
         await self._devices.close()
+        if self._engines is not None:
+            await self._engines.close()
 
     async def _look(self) -> NodeLook:
-        survey = await self._devices.read_devices()
-        families = survey_families(survey, hostname=self._node_name)
+        survey, engines = await asyncio.gather(
+            self._devices.read_devices(), self._look_at_engines()
+        )
         host = host_families(self._host_memory()) if self._host_memory else ()
-        return NodeLook(page=metric_page(chain(families, host)), survey=survey)
+        families = chain(
+            survey_families(survey, hostname=self._node_name), host, engine_families(engines)
+        )
+        return NodeLook(page=metric_page(families), survey=survey, engines=engines)
+
+    async def _look_at_engines(self) -> tuple[EngineLook, ...]:
+        return await self._engines.look() if self._engines is not None else ()
 
 
 def node_application(agent: NodeAgent) -> web.Application:
@@ -132,7 +154,7 @@ def run_node_agent(agent: NodeAgent, *, address: ListenAddress) -> None:
 
 
 async def read_node_once(agent: NodeAgent) -> NodeLook:
-    """One look, after which the device library is let go."""
+    """One look, after which everything is let go."""
     try:
         return await agent.look()
     finally:

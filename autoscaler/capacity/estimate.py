@@ -6,9 +6,11 @@ Only busy replicas say what they can do; an idle one proves no more than what it
 
 import numpy as np
 
+from autoscaler.capacity.objectives import usable_ratio
+from autoscaler.capacity.steps import step_times
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.state import VariantState
-from collector.model.catalogue import Variant
+from collector.model.catalogue import Objective, Variant
 from collector.model.history import FloatArray
 
 PRIOR_LOW_RATIO = 0.8
@@ -19,8 +21,29 @@ MAX_DEVIATIONS = 3.5
 """Source: Iglewicz and Hoaglin (1993), modified z-score for outliers."""
 
 
-def estimate_capacity(variant: Variant, *, state: VariantState) -> Capacity | None:
-    """The capacity of one replica; None without any prior, since then a token has no known cost."""
+def estimate_capacity(
+    variant: Variant, *, state: VariantState, objectives: tuple[Objective, ...]
+) -> Capacity | None:
+    """The capacity of one replica; None while a token has no known cost.
+
+    Measured step times win over a prior: they say how much work the objectives allow.
+    """
+    times = step_times(state.step_fit)
+    if times is None:
+        return prior_capacity(variant, state=state)
+    limit = usable_ratio(times, objectives=objectives)
+    full_batch = times.output_seconds_per_token + times.floor_seconds / variant.slots
+    return Capacity(
+        prompt_seconds_per_token=times.prompt_seconds_per_token,
+        output_seconds_per_token=max(times.output_seconds_per_token, limit * full_batch),
+        low_ratio=limit,
+        high_ratio=max(limit, 1.0),
+        sample_count=round(state.step_fit.rows),
+    )
+
+
+def prior_capacity(variant: Variant, *, state: VariantState) -> Capacity | None:
+    """From the declared or probed costs and what busy replicas did; None without such costs."""
     prior = state.probed_capacity or variant.capacity_prior
     if prior is None:
         return None

@@ -6,7 +6,7 @@ that is long enough becomes a sample or raises the lower bound, and a new run be
 
 from dataclasses import dataclass, replace
 
-from autoscaler.capacity.estimate import estimate_capacity
+from autoscaler.capacity.estimate import prior_capacity
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
 from autoscaler.model.state import VariantState, WorkSample, bounded
@@ -46,7 +46,7 @@ def learn(
     `run_seconds` is the length of a run that counts.
     """
     now = observed(view, variant=variant)
-    capacity = estimate_capacity(variant, state=variant_state)
+    capacity = prior_capacity(variant, state=variant_state)
     if now is None or previous is None or capacity is None or _restarted(previous, now):
         return Learned(sample=now, variant=variant_state)
     if now.observed_timestamp_seconds <= previous.observed_timestamp_seconds:

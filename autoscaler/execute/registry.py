@@ -12,7 +12,7 @@ from typing import Final
 from autoscaler.ports import EngineHandle
 from collector.clock import Clock
 from collector.model.catalogue import Catalogue, Service, UrlTarget, Variant
-from collector.model.ids import ReplicaId
+from collector.model.ids import PoolName, ReplicaId
 from collector.model.replica import HOLDING_STATES, Replica, ReplicaState
 
 SHOWN_AFTER_END_SECONDS: Final = 300.0
@@ -59,6 +59,11 @@ class ReplicaRegistry:
     def held(self, replica_id: ReplicaId) -> Held | None:
         """One replica of ours; None for one that is not (or no longer) known."""
         return self._held.get(replica_id)
+
+    def pool(self, replica_id: ReplicaId) -> PoolName | None:
+        """The pool it was started in; None where its variant is not known."""
+        held = self._held.get(replica_id)
+        return held.variant.pool if held and held.variant else None
 
     def state(self, replica_id: ReplicaId) -> ReplicaState | None:
         """Its state; None for a replica that is not ours."""

@@ -33,6 +33,52 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepFit:
+    """Sums over rows that say how long steps take (`capacity.steps`); enough to solve for the costs."""
+
+    gram: tuple[float, ...] = (0.0,) * 6  # upper triangle of X'X, row by row
+    moment: tuple[float, ...] = (0.0,) * 3  # X'1
+    rows: float = 0.0  # the older a row, the less it counts
+    rejected_rows: int = 0  # in a row: contradict the fit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRun:
+    """Work of a service's replicas, summed up until it is enough for a row."""
+
+    replica_seconds: float = 0.0
+    prompt_tokens: float = 0.0
+    output_tokens: float = 0.0
+    token_gaps: float = 0.0  # times between two tokens, and their sum
+    token_gap_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGapTotals:
+    """The service's inter-token latency counters at the last look."""
+
+    token_gaps: float
+    token_gap_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveTotals:
+    """Cumulative events per objective, in declared order, at the last look."""
+
+    seconds: float  # epoch
+    good: tuple[float, ...]
+    judged: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSpending:
+    """Events of the objective that fared worst at each look, the older the less they count."""
+
+    bad: float = 0.0
+    allowed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceState:
     """What is remembered about one service."""
 
@@ -43,6 +89,10 @@ class ServiceState:
     prompt_tokens_per_request: float | None = None
     last_demand_timestamp_seconds: float | None = None  # None: no request ever seen
     last_reason: Reason | None = None
+    token_gap_totals: TokenGapTotals | None = None
+    step_run: StepRun = StepRun()
+    objective_totals: ObjectiveTotals | None = None
+    budget: BudgetSpending = BudgetSpending()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +106,7 @@ class VariantState:
     unsaturated_work_ratios: tuple[float, ...] = ()  # done while not busy: lower bounds of capacity
     lead_time_seconds: tuple[float, ...] = ()  # order to first useful token, newest last
     footprint_bytes: tuple[int, ...] = ()  # measured of serving replicas, newest last
+    step_fit: StepFit = StepFit()
     consecutive_start_failures: int = 0
     last_start_failure_timestamp_seconds: float | None = None
 

@@ -28,7 +28,8 @@ class Need:
 
 
 def size(assessment: Assessment, *, control: Control) -> Need:
-    """Replicas to carry the upper scenario plus the backlog at the target utilisation.
+    """Replicas to carry the forecast at the service's headroom plus the backlog at the target
+    utilisation.
 
     Without a known capacity a standing backlog asks for one more than is there, and only once the
     last one serves; without demand data the present supply is kept.
@@ -38,10 +39,11 @@ def size(assessment: Assessment, *, control: Control) -> Need:
         wanted, by_backlog = _without_capacity(assessment), True
     else:
         capacity = _known(assessment.capacity)
+        without = sized_work(assessment, capacity=capacity)
+        work = without + _backlog_work(assessment, capacity)
         wanted = replicas_for(
-            works[-1], capacity=capacity, utilisation=control.utilisation_target_ratio
+            work, capacity=capacity, utilisation=control.utilisation_target_ratio
         )
-        without = works[-1] - _backlog_work(assessment, capacity)
         by_backlog = wanted > replicas_for(
             without, capacity=capacity, utilisation=control.utilisation_target_ratio
         )
@@ -62,6 +64,12 @@ def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -
         return 0
     replicas = work_ratio / (capacity.low_ratio * utilisation)
     return math.ceil(min(replicas, MAX_REPLICAS) - 1e-9)
+
+
+def sized_work(assessment: Assessment, *, capacity: Capacity) -> float:
+    """The work a service is sized for, without its backlog: the forecast at its headroom."""
+    forecast = assessment.forecast
+    return capacity.work_ratio(forecast.at(assessment.headroom_deviates)) if forecast else 0.0
 
 
 def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:

@@ -3,13 +3,21 @@
 Doubts forbid scale-in, unload and reshape for what they touch; they never forbid scale-out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from autoscaler.model.action import Reason
 from autoscaler.model.demand import Rates
-from collector.model.reading import Fresh, Number, aged, fresh_value
-from collector.model.snapshot import ServiceView
+from collector.model.reading import (
+    Fresh,
+    Missing,
+    MissingReason,
+    Number,
+    Stale,
+    aged,
+    fresh_value,
+)
+from collector.model.snapshot import ReplicaView, ServiceView
 
 Doubt: TypeAlias = tuple[Reason, str]
 
@@ -38,6 +46,24 @@ def unmeasured(*, demand: Rates | None, burn_rate: float | None) -> tuple[Doubt,
     if burn_rate is None:
         found.append("an objective was not measured lately")
     return tuple((Reason.NO_FRESH_DATA, sentence) for sentence in found)
+
+
+def unread(
+    replicas: Iterable[ReplicaView], *, now: float, limit_seconds: float
+) -> tuple[Doubt, ...]:
+    """A doubt for each serving replica whose engine could be read before, or should have been now."""
+    found = []
+    for view in replicas:
+        reading = aged(
+            view.running_requests, now_timestamp_seconds=now, limit_seconds=limit_seconds
+        )
+        if isinstance(reading, Stale) or (
+            isinstance(reading, Missing) and reading.reason is MissingReason.SOURCE_UNREACHABLE
+        ):
+            what = "stale" if isinstance(reading, Stale) else reading.reason.value
+            sentence = f"the engine of {view.replica.replica_id} is {what} at {reading.source}"
+            found.append((Reason.NO_FRESH_DATA, sentence))
+    return tuple(found)
 
 
 def _doubts(view: ServiceView, *, now: float, limit_seconds: float) -> Iterator[Doubt]:

@@ -16,7 +16,7 @@ from collector.catalogue_file.schema import (
 )
 from collector.catalogue_file.target_schema import ProcessPart, UrlPart
 from collector.files.problem import KeyPath, Problem, did_you_mean
-from collector.model.catalogue import Sli
+from collector.model.catalogue import PoolKind, Sli
 
 
 def replica_bounds(variant: VariantPart) -> tuple[int, int]:
@@ -32,6 +32,7 @@ def cross_key_problems(file: CatalogueFile) -> Iterator[Problem]:
     """Everything that is wrong between keys; nothing for a usable file."""
     for name, pool in file.pools.items():
         yield from _pool_problems(pool, ("pools", name))
+    yield from _device_problems(file.pools)
     yield from _control_problems(file.control)
     for name, service in file.services.items():
         yield from _service_problems(service, ("services", name), file=file)
@@ -53,6 +54,19 @@ def _pool_problems(pool: PoolPart, path: KeyPath) -> Iterator[Problem]:
             (*path, "reserve"),
             f"is {memory_text(pool.reserve)}, must be under the capacity of {memory_text(pool.capacity)}",
         )
+
+
+def _device_problems(pools: Mapping[str, PoolPart]) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, pool in pools.items():
+        path: KeyPath = ("pools", name, "device")
+        if pool.device is None:
+            continue
+        if pool.kind is PoolKind.UNIFIED:
+            yield _problem(path, "belongs to a discrete pool; unified memory is the machine's")
+        owner = owners.setdefault(pool.device.lower(), name)
+        if owner != name:
+            yield _problem(path, f"is {pool.device}, which is the device of pool {owner!r} already")
 
 
 def _control_problems(control: ControlPart) -> Iterator[Problem]:

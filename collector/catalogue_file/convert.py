@@ -4,6 +4,7 @@ In: the file's form after all checks, its folder and digest. Out: the `Catalogue
 in and file references made absolute. Must not check; what is wrong was said before.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from collector.catalogue_file.checks import models_of, replica_bounds
@@ -50,6 +51,7 @@ def catalogue_of(file: CatalogueFile, *, folder: Path, digest: str) -> Catalogue
                 kind=part.kind,
                 capacity_bytes=part.capacity,
                 reserve_bytes=part.reserve,
+                device=part.device,
             )
             for name, part in file.pools.items()
         ),
@@ -92,7 +94,10 @@ def _service(name: str, part: ServicePart, *, folder: Path) -> Service:
         owner=part.owner,
         tier=TierName(part.tier),
         objectives=tuple(_objective(each) for each in part.objectives),
-        variants=tuple(_variant(key, each, folder=folder) for key, each in part.variants.items()),
+        variants=tuple(
+            _variant(key, each, match=part.match, folder=folder)
+            for key, each in part.variants.items()
+        ),
         hold_timeout_seconds=part.hold_timeout,
         max_held_requests=part.max_held_requests,
         max_in_flight_per_replica=part.max_in_flight_per_replica,
@@ -108,7 +113,7 @@ def _objective(part: ObjectivePart) -> Objective:
     )
 
 
-def _variant(name: str, part: VariantPart, *, folder: Path) -> Variant:
+def _variant(name: str, part: VariantPart, *, match: Mapping[str, str], folder: Path) -> Variant:
     minimum, maximum = replica_bounds(part)
     keep_alive = (
         part.engine is not EngineKind.LLAMA_CPP if part.keep_alive is None else part.keep_alive
@@ -126,6 +131,7 @@ def _variant(name: str, part: VariantPart, *, folder: Path) -> Variant:
         upstream_model=part.upstream_model,
         keep_alive=keep_alive,
         capacity_prior=_capacity(part),
+        match={**match, **part.match},
     )
 
 

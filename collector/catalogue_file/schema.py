@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from collector.catalogue_file.target_schema import TargetPart
-from collector.catalogue_file.words import ClientModel, Name
+from collector.catalogue_file.words import Accelerator, ClientModel, LabelName, LabelValue, Name
 from collector.files.part import FilePart, choice, quantity, required_choice
 from collector.files.units import Duration, MemoryAmount, MemoryReserve, Ratio, Share
 from collector.model.catalogue import AuthorityLevel, Mode, PoolKind, Sli
@@ -62,6 +62,12 @@ class PoolPart(FilePart):
         default=0,
         description="Part of the capacity that replicas never get, for the system and other "
         "programs. Default 0, for a capacity that already leaves room.",
+    )
+    device: Accelerator | None = Field(
+        default=None,
+        description="The accelerator of a discrete pool on this machine, by UUID, or by index, which "
+        "may change when the driver starts anew. Its free memory and what each replica holds there "
+        "are read. Default: nothing is read, and only what is declared counts.",
     )
 
 
@@ -206,6 +212,12 @@ class VariantPart(FilePart):
         description="What work costs on one replica. Default: measured after the first start, then "
         "learned from traffic.",
     )
+    match: dict[LabelName, LabelValue] = Field(
+        default_factory=dict,
+        description="Labels that single out its replicas' targets in Prometheus, such as namespace, "
+        "where the replica's own label is not enough; they add to the service's. Default: none. "
+        "Looked at only with `sources: {engines: prometheus}`.",
+    )
     target: TargetPart = Field(
         discriminator="kind", description="How replicas come to be: a command of this box, or urls."
     )
@@ -244,6 +256,10 @@ class ServicePart(FilePart):
         default=None,
         description="The most requests the gateway has at one replica. Default: no limit, the engine "
         "queues.",
+    )
+    match: dict[LabelName, LabelValue] = Field(
+        default_factory=dict,
+        description="The same labels for all its variants; a variant's own win. Default: none.",
     )
     variants: dict[Name, VariantPart] = Field(
         min_length=1, description="The ways to run it, by name; at least one."

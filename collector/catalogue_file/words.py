@@ -8,13 +8,15 @@ import re
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 PLACEHOLDERS: Final = ("port", "python", "state_dir", "replica_id", "catalogue_dir")
 """What a command may hold in braces; `catalogue_dir` is filled in by the reader of the file."""
 
 _NAME: Final = r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?"
 _MODEL: Final = r"[!-~]{1,200}"
+_ACCELERATOR: Final = r"[0-9]{1,3}|(GPU|MIG)-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_LABEL_NAME: Final = r"[a-zA-Z_][a-zA-Z0-9_]*"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -92,6 +94,23 @@ def environment_name(typed: str) -> str:
     return typed
 
 
+def accelerator(typed: object) -> str:
+    """The UUID of an accelerator or of one of its slices, or its index as text."""
+    text = str(typed) if isinstance(typed, int) and not isinstance(typed, bool) else typed
+    if not isinstance(text, str) or not re.fullmatch(_ACCELERATOR, text):
+        raise ValueError(
+            "must be an index such as 0, or a UUID such as GPU-1a2b… of `nvidia-smi -L`"
+        )
+    return text
+
+
+def label_name(typed: str) -> str:
+    """The name of a label in Prometheus."""
+    if not re.fullmatch(_LABEL_NAME, typed):
+        raise ValueError("must be a label's name: letters, digits and '_', such as namespace")
+    return typed
+
+
 Name = Annotated[
     str, AfterValidator(name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})
 ]
@@ -106,4 +125,22 @@ BaseUrl = Annotated[
 CommandWord = Annotated[str, AfterValidator(command_word)]
 FileReference = Annotated[str, AfterValidator(file_reference)]
 HttpPath = Annotated[str, AfterValidator(http_path)]
+Accelerator = Annotated[
+    str,
+    BeforeValidator(accelerator),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 999},
+                {"type": "string", "pattern": f"^({_ACCELERATOR})$"},
+            ]
+        }
+    ),
+]
+LabelName = Annotated[
+    str,
+    AfterValidator(label_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL_NAME}$"}),
+]
+LabelValue = Annotated[str, Field(min_length=1, max_length=500)]
 EnvironmentName = Annotated[str, AfterValidator(environment_name)]

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from collector.contract.schema import (
+    AdviceFile,
     ContractFile,
     EndpointFile,
     SignalFile,
@@ -16,6 +17,7 @@ from collector.contract.schema import (
 )
 from collector.errors import ConfigurationError
 from collector.model.contract import (
+    Advice,
     CanonicalSignal,
     ClusterSignal,
     Contract,
@@ -91,6 +93,8 @@ def _contract(document: ContractFile) -> Contract:
         },
         cannot_see=_cannot_see(document, vocabulary),
         label_names=document.label_names,
+        advice=tuple(map(_advice, document.advice)),
+        measured_labels=frozenset(document.measured_labels),
     )
 
 
@@ -135,7 +139,12 @@ def _endpoint(endpoint: EndpointFile) -> Endpoint:
         serves_metrics=endpoint.serves_metrics,
         observer_safe=None if safe == "never" else version_range(safe),
         note=endpoint.note,
+        version_key=endpoint.version_key,
     )
+
+
+def _advice(row: AdviceFile) -> Advice:
+    return Advice(topic=row.topic, versions=version_range(row.versions), text=row.text)
 
 
 def _rule(signal: CanonicalSignal, row: SignalFile, *, document: ContractFile) -> SignalRule:
@@ -148,6 +157,7 @@ def _rule(signal: CanonicalSignal, row: SignalFile, *, document: ContractFile) -
         sources=tuple(_source(source, file=document) for source in row.sources),
         state_label=row.state_label,
         states=row.states,
+        absent_until=row.absent_until,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from collector.model.contract import (
+    AdviceTopic,
     Aggregation,
     Provenance,
     SeriesKind,
@@ -84,6 +85,7 @@ class SignalFile(_Strict):
     sources: Annotated[list[SourceFile], Field(min_length=1)]
     state_label: str | None = None
     states: dict[str, SleepState] | None = None
+    absent_until: str = ""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "SignalFile":
@@ -109,6 +111,15 @@ class EndpointFile(_Strict):
     serves_metrics: bool
     observer_safe: Literal["never"] | RangeText
     note: str
+    version_key: str | None = None  # of the JSON object it answers: the engine's version
+
+
+class AdviceFile(_Strict):
+    """One thing that its owner can do."""
+
+    topic: AdviceTopic
+    versions: RangeText = ">=0"
+    text: Annotated[str, Field(min_length=1)]
 
 
 class ContractFile(_Strict):
@@ -126,7 +137,9 @@ class ContractFile(_Strict):
     signals: dict[str, SignalFile]
     cannot_see: dict[str, str]
     cannot_see_others: str | None = None  # why every signal is missing that is not named above
+    measured_labels: list[str] = []  # of info series: they differ from start to start
     label_names: dict[str, str] = {}  # {label of some versions: the label these rules use}
+    advice: list[AdviceFile] = []
 
     @model_validator(mode="after")
     def _says_where_it_is_written(self) -> "ContractFile":

@@ -103,7 +103,7 @@ class PrometheusHistory:
         scrapes = reading.values(queries.scrapes())
         limit = reading.resolution.bin_seconds
         covered = np.minimum(np.nan_to_num(scrapes) * self._scraped.interval_seconds, limit)
-        for index, signal in enumerate(SIGNALS):
+        for index, signal in enumerate(SIGNALS if covered.any() else ()):
             for expression in queries.sums(signal):
                 self._put(values[:, index], expression, reading=reading, covered=covered)
         return Cells(services=reading.services, first_bin=reading.first_bin, values=values)

@@ -100,6 +100,7 @@ class Variant:
     upstream_model: str | None = None  # the model's name at the engine; None: as the client said
     keep_alive: bool = True  # False: one connection per request (llama.cpp's server needs it)
     capacity_prior: CapacityPrior | None = None  # None: probed at the first start
+    match: Mapping[str, str] = field(default_factory=dict)  # labels its series have in Prometheus
 
     def __post_init__(self) -> None:
         if self.memory_bytes <= 0:
@@ -143,6 +144,7 @@ class MemoryPool:
     kind: PoolKind
     capacity_bytes: int  # what Foresail may hand out in all
     reserve_bytes: int  # kept free of it, for everybody else
+    device: str | None = None  # UUID or index of the accelerator; None: nobody reads its memory
 
     def __post_init__(self) -> None:
         if not 0 <= self.reserve_bytes < self.capacity_bytes:

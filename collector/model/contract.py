@@ -240,6 +240,7 @@ class SignalRule:
     sources: tuple[SeriesSource, ...]  # the first one that is on the page is used
     state_label: str | None = None  # STATE only
     states: Mapping[str, SleepState] | None = None  # STATE only: {label value: state}
+    absent_until: str = ""  # what has to happen first; empty: on the page from the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +251,25 @@ class Endpoint:
     serves_metrics: bool
     observer_safe: VersionRange | None  # versions in which it may be polled; None: never
     note: str
+    version_key: str | None = None  # of the JSON object it answers, where that tells the version
+
+
+class AdviceTopic(StrEnum):
+    """What the owner of an engine may have to be told."""
+
+    METRICS_OFF = "metrics_off"  # no metric page is served
+    PERMISSION = "permission"  # the page wants a key
+    BUCKETS = "buckets"  # edges of the histograms
+    SERIES = "series"  # series that should be on the page are not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """Which flag or setting of the engine helps."""
+
+    topic: AdviceTopic
+    versions: VersionRange
+    text: str  # an order: what to start, set or change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +285,14 @@ class Contract:
     cannot_see: Mapping[CanonicalSignal, str]  # {signal: why, in one sentence}
     title: str = ""  # its makers' name for it
     label_names: Mapping[str, str] = field(default_factory=dict)  # {label of some versions: ours}
+    measured_labels: frozenset[str] = frozenset()  # of info series: told at the start, not set
+    advice: tuple[Advice, ...] = ()
+
+    def advice_on(self, topic: AdviceTopic, *, version: tuple[int, ...] | None) -> str | None:
+        """What its owner can do about the topic in this version; None where nothing is known."""
+        known = self.assumed_version if version is None else version
+        found = (each for each in self.advice if each.topic is topic)
+        return next((each.text for each in found if each.versions.contains(known)), None)
 
     def metrics_path(self, version: tuple[int, ...] | None) -> str | None:
         """The path that may be polled for metrics; None when looking would change the engine."""
@@ -274,6 +302,18 @@ class Contract:
             if endpoint.serves_metrics and safe is not None and safe.contains(known):
                 return endpoint.path
         return None
+
+    def version_endpoint(self) -> Endpoint | None:
+        """Where the engine tells its version, if any version may be asked; None: nowhere."""
+        anybody = VersionRange(lower=(0,))
+        return next(
+            (
+                each
+                for each in self.endpoints
+                if each.version_key and each.observer_safe in (VersionRange(), anybody)
+            ),
+            None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

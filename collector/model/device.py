@@ -5,11 +5,11 @@ is a reading: an accelerator that does not know a thing has no zero for it. Unit
 DCGM's own units (MiB, MHz, mJ) are made at the edge.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from collector.model.reading import Number, Reading
+from collector.model.reading import Missing, Number, Reading, fresh_value
 from collector.model.snapshot import Problem
 
 
@@ -155,6 +155,41 @@ class DeviceSurvey:
     devices: Reading[tuple[Device, ...]]  # Missing: nobody could be asked; empty: there are none
     driver_version: Reading[str]
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlace:
+    """Memory somebody can compute in: a whole accelerator, or one slice of it."""
+
+    memory: DeviceMemory
+    memory_kind: DeviceMemoryKind | None  # None: it could not be asked
+    processes: Reading[tuple[DeviceProcess, ...]]  # of this place alone
+
+
+def find_place(devices: Iterable[Device], *, named: str) -> DevicePlace | None:
+    """The accelerator of this UUID or index, or the slice of this UUID; None: there is no such."""
+    for device in devices:
+        identity = device.identity
+        if named == str(identity.index) or _is_same(identity.uuid, named):
+            return DevicePlace(
+                memory=device.memory, memory_kind=device.memory_kind, processes=device.processes
+            )
+        for each in fresh_value(device.mig_instances) or ():
+            if _is_same(each.uuid, named):
+                return _slice_place(each, device=device)
+    return None
+
+
+def _slice_place(instance: MigInstance, *, device: Device) -> DevicePlace:
+    processes = device.processes
+    if not isinstance(processes, Missing):
+        inside = (p for p in processes.value if p.gpu_instance_id == instance.gpu_instance_id)
+        processes = replace(processes, value=tuple(inside))
+    return DevicePlace(memory=instance.memory, memory_kind=device.memory_kind, processes=processes)
+
+
+def _is_same(uuid: str | None, named: str) -> bool:
+    return uuid is not None and uuid.lower() == named.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

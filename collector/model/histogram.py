@@ -3,7 +3,9 @@
 Counts may be fractional: inter-token latencies are weighted by tokens per chunk.
 """
 
+import math
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _ROUNDING_RATIO = 1e-9
@@ -67,11 +69,15 @@ def quantile(histogram: Histogram, *, q: float) -> float | None:
 def histogram_increase(current: Histogram, *, previous: Histogram | None) -> Histogram:
     """What was observed since `previous`; all of `current` after a restart or a change of edges.
 
+    Edges that went are no change of that kind: without them `previous` is compared as well.
+
     A bucket that fell by no more than the rounding of weighted counts stands still; only a real fall
     is a restart.
     """
-    if previous is None or previous.upper_bounds != current.upper_bounds:
+    if previous is None or not set(current.upper_bounds) <= set(previous.upper_bounds):
         return current
+    if previous.upper_bounds != current.upper_bounds:
+        previous = coarsened(previous, upper_bounds=current.upper_bounds)
     counts = tuple(c - p for c, p in zip(current.counts, previous.counts, strict=True))
     if any(count < -_ROUNDING_RATIO * max(1.0, previous.total) for count in counts):
         return current
@@ -79,4 +85,33 @@ def histogram_increase(current: Histogram, *, previous: Histogram | None) -> His
         upper_bounds=current.upper_bounds,
         counts=tuple(max(0.0, count) for count in counts),
         sum=current.sum - previous.sum,
+    )
+
+
+def coarsened(histogram: Histogram, *, upper_bounds: Iterable[float]) -> Histogram:
+    """The same observations in fewer buckets; edges that the histogram does not have are left out."""
+    wanted = set(upper_bounds)
+    bounds, counts, waiting = [], [], 0.0
+    for edge, count in zip(histogram.upper_bounds, histogram.counts, strict=False):
+        waiting += count
+        if edge in wanted:
+            bounds.append(edge)
+            counts.append(waiting)
+            waiting = 0.0
+    return Histogram(
+        upper_bounds=tuple(bounds),
+        counts=(*counts, waiting + histogram.counts[-1]),
+        sum=histogram.sum,
+    )
+
+
+def merged(histograms: Sequence[Histogram]) -> Histogram:
+    """All observations together, on the edges they have in common. At least one is needed."""
+    first, *others = histograms
+    common = set(first.upper_bounds).intersection(*(each.upper_bounds for each in others))
+    parts = [coarsened(each, upper_bounds=common) for each in histograms]
+    return Histogram(
+        upper_bounds=parts[0].upper_bounds,
+        counts=tuple(map(math.fsum, zip(*(each.counts for each in parts), strict=True))),
+        sum=math.fsum(each.sum for each in parts),
     )

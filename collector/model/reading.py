@@ -22,12 +22,20 @@ class MissingReason(StrEnum):
     """The source answered without this series."""
     NOT_A_NUMBER = "not_a_number"
     """The source answered NaN or an infinity."""
+    UNREADABLE = "unreadable"
+    """The source answered something of another type or shape than this."""
+    SWITCHED_OFF = "switched_off"
+    """The source could tell it, and seems to be started without the flag for it."""
     CANNOT_SEE = "cannot_see"
     """This source can never tell this signal (the contract's `cannot_see` list)."""
     ASLEEP = "asleep"
     """The engine sleeps; its gauges do not mean what they say."""
     CONTRADICTED = "contradicted"
     """Two series claim the same signal of the same thing with different values."""
+    NO_PERMISSION = "no_permission"
+    """The source answers, but not to us: a right is lacking; a problem beside it names which."""
+    NOT_SUPPORTED = "not_supported"
+    """The source works and does not have this: a definition, an option or a device is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,9 @@ SUPPLY_STATES = frozenset({ReplicaState.PENDING, ReplicaState.LOADING, ReplicaSt
 HOLDING_STATES = SUPPLY_STATES | {ReplicaState.DRAINING, ReplicaState.ASLEEP}
 """Replicas that occupy (or have been promised) memory in their pool."""
 
+ANSWERING_STATES = frozenset({ReplicaState.SERVING, ReplicaState.DRAINING})
+"""Replicas whose engine is there to be asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:

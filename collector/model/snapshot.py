@@ -4,15 +4,17 @@ Comes out of `assemble`, goes into `decide` and to disk. Counters are cumulative
 whoever counts; increments are made when a snapshot enters the history.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from collector.model.contract import SleepState
 from collector.model.histogram import Histogram
 from collector.model.ids import PoolName, ReplicaId, ServiceName
 from collector.model.reading import Missing, MissingReason, Number, Reading
 from collector.model.replica import Replica
 
 _GATEWAY_NOT_READ_YET = Missing(reason=MissingReason.NOT_READ_YET, source="gateway")
+_ENGINE_NOT_READ_YET = Missing(reason=MissingReason.NOT_READ_YET, source="replica")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,10 @@ class LatencyView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficView:
     """Demand and outcome of one service. Conservation: arrived = completed + failed + aborted + shed
-    + held + in flight."""
+    + held + in flight.
+
+    Counted by the gateway; where there is none, by the engines since Foresail looks at them.
+    """
 
     arrived_requests_total: Number  # well-formed requests for this service, shed ones included
     completed_requests_total: Number  # answered, a 4xx of the engine included: the client's mistake
@@ -51,6 +56,36 @@ class ServiceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineView:
+    """What one engine tells beside its batch and queue; histograms and totals since its start."""
+
+    version: Reading[str] = _ENGINE_NOT_READ_YET  # as it says, e.g. "0.32.0"
+    config_hash: Reading[str] = _ENGINE_NOT_READ_YET  # of the settings its page tells
+    sleep_state: Reading[SleepState] = _ENGINE_NOT_READ_YET
+    waiting_requests_by_reason: Reading[Mapping[str, float]] = _ENGINE_NOT_READ_YET
+    finished_requests_by_reason: Reading[Mapping[str, float]] = _ENGINE_NOT_READ_YET  # totals
+    rejected_requests_by_reason: Reading[Mapping[str, float]] = _ENGINE_NOT_READ_YET  # totals
+    failed_requests_total: Number = _ENGINE_NOT_READ_YET  # ended in an error of the engine
+    preemptions_total: Number = _ENGINE_NOT_READ_YET
+    kv_use_ratio: Number = _ENGINE_NOT_READ_YET  # 0..1, of the fullest where there are several
+    kv_capacity_tokens: Number = _ENGINE_NOT_READ_YET  # all of them together
+    prefix_cache_queried_tokens_total: Number = _ENGINE_NOT_READ_YET
+    prefix_cache_hit_tokens_total: Number = _ENGINE_NOT_READ_YET
+    time_to_first_token: Reading[Histogram] = _ENGINE_NOT_READ_YET
+    inter_token_latency: Reading[Histogram] = _ENGINE_NOT_READ_YET
+    end_to_end_latency: Reading[Histogram] = _ENGINE_NOT_READ_YET
+    queue_time: Reading[Histogram] = _ENGINE_NOT_READ_YET
+
+    @property
+    def kv_used_tokens(self) -> Number:
+        """Tokens in the KV cache; an upper bound where several engines make one replica."""
+        use, capacity = self.kv_use_ratio, self.kv_capacity_tokens
+        if isinstance(use, Missing) or isinstance(capacity, Missing):
+            return use if isinstance(use, Missing) else capacity
+        return replace(use, value=use.value * capacity.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaView:
     """One replica: its life from the actuator, its work from the engine, its memory from the host."""
 
@@ -59,8 +94,9 @@ class ReplicaView:
     waiting_requests: Number  # queued in the engine
     prompt_tokens_total: Number  # computed, cached ones excluded
     output_tokens_total: Number
-    in_flight_requests: Number  # the gateway's count for this replica
+    in_flight_requests: Number  # the gateway's count for it; without a gateway the engine's
     memory_bytes: Number  # what the replica holds in its pool now
+    engine: EngineView = EngineView()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +104,7 @@ class PoolView:
     """One memory pool of the machine."""
 
     pool: PoolName
-    available_bytes: Number  # what the host could still give out, whoever uses the rest
+    available_bytes: Number  # what host or accelerator could still give out, whoever has the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

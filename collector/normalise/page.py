@@ -102,6 +102,7 @@ def recipe_readings(
         numbers=numbers,
         histograms=histograms,
         sleep_state=sleep_state,
+        config_hash=maker.told(recipe.config_hash),
         absent=absent,
         unknown_series_count=recipe.unknown_series_count,
         problems=tuple(maker.problems),
@@ -133,21 +134,23 @@ class _Maker:
     def missing(self, reason: MissingReason) -> Missing:
         return Missing(reason=reason, source=self._identity.source)
 
+    def told(self, value: V | MissingReason) -> Reading[V]:
+        """A reading of something that stands on the page; its absence is no problem."""
+        if isinstance(value, MissingReason):
+            return self.missing(value)
+        return Fresh(
+            value=value, observed_timestamp_seconds=self._observed, source=self._identity.source
+        )
+
     def readings(
         self, cells: Sequence[Cell[V]], combine: Combine[V]
     ) -> dict[ReadingKey, Reading[V]]:
         found: dict[ReadingKey, Reading[V]] = {}
         for cell in cells:
             value = cell.value(self._values, combine)
+            found[cell.key] = self.told(value)
             if isinstance(value, MissingReason):
-                found[cell.key] = self.missing(value)
                 self._report(cell.key[0], value)
-            else:
-                found[cell.key] = Fresh(
-                    value=value,
-                    observed_timestamp_seconds=self._observed,
-                    source=self._identity.source,
-                )
         return found
 
     def _report(self, signal: CanonicalSignal, reason: MissingReason) -> None:

@@ -7,6 +7,7 @@ source of a rule counts, how series are grouped and what is absent is all settle
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from collector.model.contract import (
     CanonicalSignal,
@@ -49,6 +50,7 @@ class Recipe:
     absent: Mapping[CanonicalSignal, MissingReason]
     gauges: frozenset[CanonicalSignal]  # they say nothing while the engine sleeps
     unknown_series_count: int
+    config_hash: str | MissingReason  # of the settings in info series
 
 
 def page_recipe(
@@ -69,6 +71,7 @@ def page_recipe(
             rule.signal for rule in contract.rules.values() if rule.kind is SeriesKind.GAUGE
         ),
         unknown_series_count=len(writer.names() - _known_names(contract)),
+        config_hash=writer.config_hash(contract),
     )
 
 
@@ -120,6 +123,21 @@ class _Writer:
     def names(self) -> set[str]:
         """The names on the page."""
         return set(self._lines)
+
+    def config_hash(self, contract: Contract) -> str | MissingReason:
+        """A short digest of what the info series say of the settings, engines in any order."""
+        rules = [rule for rule in contract.rules.values() if rule.kind is SeriesKind.INFO]
+        names = {name for rule in rules for source in rule.sources for name in source.names}
+        others = contract.measured_labels.union(*(rule.aggregate for rule in rules))
+        told = {
+            (name, *(pair for pair in line.labels if pair[0] not in others))
+            for name in names
+            for line in self._lines.get(name, [])
+        }
+        if not told:
+            return MissingReason.SERIES_ABSENT if rules else MissingReason.CANNOT_SEE
+        text = repr(sorted(told)).encode("utf-8", errors="surrogatepass")
+        return blake2b(text, digest_size=8).hexdigest()
 
     def add(self, rule: SignalRule) -> None:
         """Adds the cells of the first source of `rule` that is on the page."""

@@ -7,6 +7,7 @@ answer nonsense. Makes no readings of them; that is `normalise`.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ import aiohttp
 
 from collector.clock import Clock
 from collector.errors import SourceError, TransientSourceError
-from collector.ports import Exposition, ScrapeTarget
+from collector.ports import Exposition, Reply, ScrapeTarget
 
 _CHUNK_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 200
@@ -78,8 +79,9 @@ class HttpExpositionReader:
         async with self._free:
             text: str | None = None
             error: str | None = None
+            replies: list[Reply] = []
             try:
-                text = await self._read_page(target)
+                text = await self._read_page(target, replies)
             except SourceError as failure:
                 error = str(failure)
             return Exposition(
@@ -87,14 +89,20 @@ class HttpExpositionReader:
                 text=text,
                 error=error,
                 observed_timestamp_seconds=self._clock.timestamp_seconds(),
+                reply=replies[0] if replies else None,
             )
 
-    async def _read_page(self, target: ScrapeTarget) -> str:
+    async def _read_page(self, target: ScrapeTarget, replies: list[Reply]) -> str:
+        """The body of a 200; `replies` gets how the server answered, even when this raises."""
         session = self._session(target.unix_socket_path)
+        started = self._clock.monotonic_seconds()
         try:
             async with session.get(
                 target.url, allow_redirects=False, headers={"Accept": _ACCEPT}
             ) as response:
+                replies.append(
+                    _reply(response, elapsed_seconds=self._clock.monotonic_seconds() - started)
+                )
                 if response.status != 200:
                     raise SourceError(f"{target.url} answered HTTP {response.status}")
                 return (await self._body(response, target)).decode("utf-8", errors="replace")
@@ -139,6 +147,21 @@ class HttpExpositionReader:
             error=f"{target.url} was not read: all pages together took more than {limit:g} s",
             observed_timestamp_seconds=self._clock.timestamp_seconds(),
         )
+
+
+def _reply(response: aiohttp.ClientResponse, *, elapsed_seconds: float) -> Reply:
+    return Reply(
+        status=response.status,
+        server_timestamp_seconds=_timestamp_of(response.headers.get("Date", "")),
+        elapsed_seconds=elapsed_seconds,
+    )
+
+
+def _timestamp_of(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _one_line(error: Exception) -> str:

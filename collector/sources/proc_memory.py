@@ -38,21 +38,29 @@ class ProcessMemoryProbe:
 
     def replica_memory_bytes(self) -> Mapping[ReplicaId, Number]:
         """What each replica holds now, shared pages divided among their users."""
-        sessions = self._sessions()
         return {
-            replica_id: self._reading(self._held_bytes(sessions.get(pid, ())))
-            for replica_id, pid in self._list_processes()
+            replica_id: self._reading(self._held_bytes(pids))
+            for replica_id, pids in self.replica_process_ids().items()
         }
+
+    def replica_process_ids(self) -> Mapping[ReplicaId, tuple[int, ...]]:
+        """The running processes of each replica; none for one that has ended."""
+        sessions = self._sessions()
+        return {replica_id: sessions.get(pid, ()) for replica_id, pid in self._list_processes()}
 
     def pool_available_bytes(self) -> Mapping[PoolName, Number]:
         """What the host could give out without swapping, for each unified pool."""
-        available = _kib_field(self._proc / "meminfo", name="MemAvailable")
+        available = self.available_bytes()
         return {
-            pool.name: self._reading(available)
+            pool.name: available
             if pool.kind is PoolKind.UNIFIED
             else Missing(reason=MissingReason.CANNOT_SEE, source=_SOURCE)
             for pool in self._list_pools()
         }
+
+    def available_bytes(self) -> Number:
+        """What the host could give out without swapping."""
+        return self._reading(_kib_field(self._proc / "meminfo", name="MemAvailable"))
 
     def _sessions(self) -> Mapping[int, tuple[int, ...]]:
         """{session id: its running processes}."""

@@ -6,21 +6,26 @@ within its timeout and belongs in a worker thread. The only file that knows the 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from requests import JSONDecodeError, RequestException, Response, Session
 
+from collector.clock import Clock
 from collector.ports import InstantAnswer, InstantSample, RangeAnswer, RangeSeries
+from collector.sources.prometheus_transport import BearerTokenFile, BoundedAdapter
 
 MAX_POINTS = 11_000
 """Per series and range query; Prometheus refuses more (web/api/v1/api.go)."""
 _SHOWN_CHARACTERS = 200
 _NO_RETRIES = 0  # the next tick asks again
+_NOT_A_SERIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What comes of taking parsed JSON of another shape for a series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,26 +34,32 @@ class PrometheusAddress:
 
     url: str
     timeout_seconds: float = 3.0  # of one query
-    headers: Mapping[str, str] | None = None  # e.g. Authorization; never logged
+    bearer_token_path: Path | None = None  # read anew for each query; never logged
+    ca_path: Path | None = None  # certificates to trust; None: the usual ones
 
 
 class PrometheusApi:
     """One server. Blocks: call it in a worker thread. One call at a time."""
 
-    def __init__(self, address: PrometheusAddress) -> None:
+    def __init__(self, address: PrometheusAddress, *, clock: Clock) -> None:
         self._url = address.url.rstrip("/")
         self._warnings: list[str] = []
-        self._session = Session()  # verifies certificates
+        self._session = Session()
+        self._session.verify = str(address.ca_path) if address.ca_path else True
         self._session.trust_env = False  # no proxy and no .netrc that nobody named
+        if address.bearer_token_path is not None:
+            self._session.auth = BearerTokenFile(address.bearer_token_path)
         self._session.hooks["response"].append(self._note_warnings)
         self._connection = PrometheusConnect(
             url=self._url,
-            headers=dict(address.headers or {}),
             retry=_NO_RETRIES,
             session=self._session,
             timeout=address.timeout_seconds,  # type: ignore[arg-type]  # requests takes fractions
             method="POST",
         )
+        # After the client, which has mounted an adapter of its own there.
+        limits = BoundedAdapter(clock=clock, timeout_seconds=address.timeout_seconds)
+        self._session.mount(self._url, limits)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -63,7 +74,7 @@ class PrometheusApi:
                 samples.append(
                     InstantSample(labels=_labels(series), value=float(series["value"][1]))
                 )
-            except (KeyError, IndexError, TypeError, ValueError):
+            except _NOT_A_SERIES:
                 error = error or f"{self._url} answered something that is no series"
         return InstantAnswer(samples=tuple(samples), error=error)
 
@@ -94,8 +105,9 @@ class PrometheusApi:
             try:
                 for series in found:
                     key = tuple(sorted(_labels(series).items()))
-                    points[key] += [(float(at), float(value)) for at, value in series["values"]]
-            except (KeyError, TypeError, ValueError):
+                    told = ((float(at), float(value)) for at, value in series["values"])
+                    points[key] += [point for point in told if math.isfinite(point[0])]
+            except _NOT_A_SERIES:
                 error = error or f"{self._url} answered something that is no series"
             if error is not None and error not in errors:
                 errors.append(error)
@@ -111,14 +123,8 @@ class PrometheusApi:
         self._warnings.clear()
         try:
             found = ask()
-        except PrometheusApiClientException as error:
-            return (), f"{self._url} refused: {_one_line(error)}"
-        except JSONDecodeError as error:  # also a RequestException
-            return (), f"{self._url} answered without a result: {_one_line(error)}"
-        except RequestException as error:
-            return (), f"{self._url} cannot be asked: {type(error).__name__}: {_one_line(error)}"
-        except (KeyError, TypeError, ValueError) as error:
-            return (), f"{self._url} answered without a result: {_one_line(error)}"
+        except (PrometheusApiClientException, OSError, *_NOT_A_SERIES, RecursionError) as error:
+            return (), f"{self._url} {_failure(error)}"
         if not isinstance(found, list):
             return (), f"{self._url} answered a {type(found).__name__} in place of series"
         part = "; ".join(self._warnings)
@@ -129,9 +135,26 @@ class PrometheusApi:
         if '"warnings"' in response.text[-4096:]:
             try:
                 told = response.json().get("warnings", [])
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 return
-            self._warnings += [_shortened(str(each)) for each in told]
+            lines = told if isinstance(told, list) else [told]
+            self._warnings += [_shortened(str(each)) for each in lines]
+
+
+def _failure(error: Exception) -> str:
+    """What became of a request, in one line. A `RequestException` is an OSError, too."""
+    said = _one_line(error)
+    match error:
+        case PrometheusApiClientException():
+            return f"refused: {said}"
+        case JSONDecodeError():
+            return f"answered without a result: {said}"
+        case RequestException():
+            return f"cannot be asked: {type(error).__name__}: {said}"
+        case OSError():  # the token's file, or that of the certificates
+            return f"cannot be asked: {said}"
+        case _:
+            return f"answered without a result: {said}"
 
 
 def _labels(series: Any) -> dict[str, str]:  # parsed JSON  # noqa: ANN401

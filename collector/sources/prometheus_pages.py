@@ -9,94 +9,160 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from collector.clock import Clock
-from collector.model.contract import Contracts, SeriesKind, SignalRule
-from collector.ports import Exposition, InstantReader, InstantSample, ScrapeTarget
+from collector.model.contract import SeriesKind, SignalRule
+from collector.ports import (
+    Exposition,
+    ExpositionReader,
+    InstantReader,
+    InstantSample,
+    ScrapeTarget,
+    TargetIdentity,
+)
 
 Labels = Mapping[str, str]
-LabelsOf = Callable[[ScrapeTarget], Labels]
+Rules = Callable[[], Iterable[SignalRule]]
+"""The signals to ask for now; engines come and go with the catalogue."""
+
+_CLOSE_SECONDS = 5.0
 
 
-def instance_of(target: ScrapeTarget) -> Labels:
-    """The label Prometheus gives a target by itself."""
-    return {"instance": target.url.partition("://")[2].partition("/")[0]}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLabels:
+    """How Prometheus tells targets apart."""
+
+    label: str = "instance"  # the one that Prometheus sets by itself
+    holds: TargetIdentity = TargetIdentity.ADDRESS
+    match: Labels = field(default_factory=dict)  # labels of every target that is meant
+
+    def of(self, target: ScrapeTarget) -> Labels:
+        """The labels of one target, what was declared for it included."""
+        return {**target.match, self.label: self._value(target)}
+
+    def selector(self, *matchers: str) -> str:
+        """`{...}` with these matchers and those of all targets; empty without any."""
+        own = (f'{name}="{_escaped(value)}"' for name, value in sorted(self.match.items()))
+        pairs = ",".join((*matchers, *own))
+        return f"{{{pairs}}}" if pairs else ""
+
+    def _value(self, target: ScrapeTarget) -> str:
+        match self.holds:
+            case TargetIdentity.ADDRESS:
+                return urlsplit(target.url).netloc
+            case TargetIdentity.HOST:
+                return urlsplit(target.url).hostname or ""
+            case TargetIdentity.REPLICA_ID:
+                return target.key
+
+
+class SplitReader:
+    """Engines' pages from one reader, and pages behind a Unix socket (the gateway's) from another."""
+
+    def __init__(self, *, engines: ExpositionReader, sockets: ExpositionReader) -> None:
+        self._engines = engines
+        self._sockets = sockets
+
+    async def read_expositions(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
+        """One answer per target key; both readers are asked at once."""
+        behind_sockets = [each for each in targets if each.unix_socket_path is not None]
+        others = [each for each in targets if each.unix_socket_path is None]
+        found = await asyncio.gather(
+            self._sockets.read_expositions(behind_sockets), self._engines.read_expositions(others)
+        )
+        return {**found[0], **found[1]}
 
 
 class PrometheusReader:
     """Pages of targets as Prometheus last scraped them.
 
-    Asks for every signal of the contracts it is given: give it those of engines that are in use.
+    Asks for every signal that `rules` tells: those of the contracts of engines in use.
     """
 
     def __init__(
         self,
         api: InstantReader,
         *,
-        contracts: Contracts,
+        rules: Rules,
         clock: Clock,
-        labels_of: LabelsOf = instance_of,
-        timeout_seconds: float = 10.0,
+        labels: TargetLabels | None = None,
+        timeout_seconds: float = 4.0,
     ) -> None:
         self._api = api
+        self._rules = rules
         self._clock = clock
-        self._labels_of = labels_of
+        self._labels = labels or TargetLabels()
         self._timeout_seconds = timeout_seconds
-        rules = [*contracts.gateway.rules.values()]
-        rules += [rule for each in contracts.engines.values() for rule in each.rules.values()]
-        self._rules = tuple(rules)
         self._asking: asyncio.Task[Mapping[str, Exposition]] | None = None
 
     async def read_expositions(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
         """One answer per target key, stamped with the time of the scrape, in a worker thread.
 
-        A thread that hangs is waited for: until it is back, every target is without an answer.
+        A round that takes longer than the timeout goes on, and what it finds is the answer to the
+        next call: so a slow Prometheus is late, and not silent. There is never a second thread.
         """
         if not targets:
             return {}
-        if self._asking is not None and not self._asking.done():
-            return self._without(targets, why="an earlier round of queries still runs")
-        task = asyncio.create_task(asyncio.to_thread(self._read, tuple(targets)))
-        self._asking = task
+        if self._asking is None:
+            self._asking = asyncio.create_task(asyncio.to_thread(self._read, tuple(targets)))
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await asyncio.shield(task)
+                found = await asyncio.shield(self._asking)
         except TimeoutError:
             limit = self._timeout_seconds
             return self._without(targets, why=f"Prometheus was not read within {limit:g} s")
+        finally:
+            if self._asking.done():
+                self._asking = None
+        late = "Prometheus was asked before this target was there"
+        return {each.key: found.get(each.key) or self._silence(each, why=late) for each in targets}
 
     async def close(self) -> None:
-        """Waits for a thread that is still at work."""
+        """Waits a while for a thread that is still at work."""
         if self._asking is not None:
-            await asyncio.gather(self._asking, return_exceptions=True)
+            await asyncio.wait([self._asking], timeout=_CLOSE_SECONDS)
 
     def _read(self, targets: Sequence[ScrapeTarget]) -> Mapping[str, Exposition]:
-        wanted = {target.key: self._labels_of(target) for target in targets}
+        wanted = {target.key: self._labels.of(target) for target in targets}
         names = tuple(sorted({name for labels in wanted.values() for name in labels}))
-        by = ", ".join(names)
-        scraped = self._api.query(f"min by ({by}) (timestamp(up) * (up == 1))")
-        if not scraped.samples:
-            why = scraped.error or "Prometheus scrapes no target with these labels, or none answers"
-            return self._without(targets, why=why)
-        answers = [self._api.query(each) for each in _queries(self._rules, by=names)]
-        pages = _Pages(wanted)
-        for answer in (scraped, *answers):
+        scrapes = self._scrapes(by=", ".join(names))
+        if not scrapes.times:
+            return self._without(targets, why=scrapes.silence())
+        pages = _Pages(wanted, names=names, errors=scrapes.errors)
+        for expression in _queries(self._rules(), by=names, labels=self._labels):
+            answer = self._api.query(expression)
             pages.errors += [answer.error] if answer.error else []
-        for answer in answers:
             pages.add(answer.samples)
         return {
-            target.key: self._exposition(target, pages=pages, scraped=scraped.samples)
-            for target in targets
+            target.key: self._exposition(target, pages=pages, scrapes=scrapes) for target in targets
         }
 
+    def _scrapes(self, *, by: str) -> "_Scrapes":
+        up = f"up{self._labels.selector()}"
+        times = self._api.query(f"min by ({by}) (timestamp({up}) * ({up} == 1))")
+        if not times.samples:
+            return _Scrapes(times=(), counts=(), errors=[times.error] if times.error else [])
+        counts = self._api.query(f"count by ({by}) ({up} == 1)")
+        errors = [answer.error for answer in (times, counts) if answer.error]
+        return _Scrapes(times=times.samples, counts=counts.samples, errors=errors)
+
     def _exposition(
-        self, target: ScrapeTarget, *, pages: "_Pages", scraped: Iterable[InstantSample]
+        self, target: ScrapeTarget, *, pages: "_Pages", scrapes: "_Scrapes"
     ) -> Exposition:
-        labels = self._labels_of(target)
-        times = [each.value for each in scraped if _has(each.labels, labels)]
+        labels = self._labels.of(target)
+        shown = ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
+        times = _values(scrapes.times, labels=labels)
         if not times or not all(math.isfinite(each) for each in times):
-            shown = ", ".join(f'{name}="{value}"' for name, value in labels.items())
-            return self._silence(target, why=f"Prometheus has no answer of the target {{{shown}}}")
+            why = f"Prometheus has no answer of the target {{{shown}}}"
+            return self._silence(target, why=scrapes.silence(why))
+        copies = sum(_values(scrapes.counts, labels=labels))
+        if copies > 1:  # every counter would be told that many times over
+            why = (
+                f"Prometheus scrapes {copies:g} targets {{{shown}}}; name labels that only one has"
+            )
+            return self._silence(target, why=f"{why}, under prometheus.engine_match or match")
         return Exposition(
             key=target.key,
             text=pages.text(target.key),
@@ -113,12 +179,29 @@ class PrometheusReader:
         return Exposition(key=target.key, text=None, error=why, observed_timestamp_seconds=now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scrapes:
+    """When each target was last scraped, and how many targets have the same labels."""
+
+    times: tuple[InstantSample, ...]
+    counts: tuple[InstantSample, ...]
+    errors: list[str]
+
+    def silence(
+        self, otherwise: str = "Prometheus scrapes no target with these labels, or none answers"
+    ) -> str:
+        """Why a target has no time."""
+        return "; ".join(self.errors) or otherwise
+
+
 class _Pages:
     """Samples of many targets sorted into pages; lives for one round."""
 
-    def __init__(self, wanted: Mapping[str, Labels]) -> None:
-        self.errors: list[str] = []
-        self._wanted = wanted
+    def __init__(
+        self, wanted: Mapping[str, Labels], *, names: Sequence[str], errors: Sequence[str]
+    ) -> None:
+        self.errors = list(errors)
+        self._names = names  # of all targets' labels; none of them belongs on a page
         self._keys: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
         for key, labels in wanted.items():
             self._keys[tuple(sorted(labels.items()))].append(key)
@@ -131,7 +214,7 @@ class _Pages:
             for names in self._identities:
                 identity = tuple((name, sample.labels.get(name, "")) for name in names)
                 for key in self._keys.get(identity, ()):
-                    series = _series(sample.labels, without=names)
+                    series = _series(sample.labels, without=self._names)
                     values = self._values[key]
                     values[series] = values.get(series, 0.0) + sample.value
 
@@ -140,13 +223,16 @@ class _Pages:
         return "".join(f"{series} {value!r}\n" for series, value in self._values[key].items())
 
 
-def _queries(rules: Iterable[SignalRule], *, by: Sequence[str]) -> Iterator[str]:
+def _queries(
+    rules: Iterable[SignalRule], *, by: Sequence[str], labels: TargetLabels
+) -> Iterator[str]:
     """One query per signal for every target at once."""
     seen: set[str] = set()
     for rule in rules:
         names = "|".join(sorted(set(_series_names(rule))))
         kept = ", ".join(dict.fromkeys(("__name__", *by, *_labels_read(rule))))
-        expression = f'sum by ({kept}) ({{__name__=~"{names}"}})'
+        selected = labels.selector(f'__name__=~"{names}"')
+        expression = f"sum by ({kept}) ({selected})"
         if expression not in seen:
             seen.add(expression)
             yield expression
@@ -184,6 +270,11 @@ def _series(labels: Labels, *, without: Sequence[str]) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _values(samples: Iterable[InstantSample], *, labels: Labels) -> list[float]:
+    """The values of samples with these labels."""
+    return [each.value for each in samples if _has(each.labels, labels)]
 
 
 def _has(labels: Labels, wanted: Labels) -> bool:

@@ -1,28 +1,140 @@
-"""`foresail doctor`: whether this setup works on this machine."""
+"""`foresail doctor`: whether this setup works on this machine, and what its targets tell."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foresail.cli.failure import FOUND_SOMETHING
 from foresail.cli.output import print_json, print_table
-from foresail.cli.session import JsonOption, SettingsOption, session_of
+from foresail.cli.session import JsonOption, Session, SettingsOption, session_of
+
+if TYPE_CHECKING:
+    from foresail.doctor import Finding
+    from foresail.doctor.targets import TargetReport
+    from foresail.settings import Settings
 
 
 def doctor(
-    context: typer.Context, *, settings: SettingsOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    *,
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            help="Examine one engine, exporter, gateway or Prometheus instead of a setup.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What URL should be, e.g. vllm.", show_default=False),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Hold URL against it, e.g. 'time_to_first_token<=1s'; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Checks the files, the machine and what runs; changes nothing. Exit 1 when something is wrong."""
-    from foresail.doctor import Status, ThisMachine, examine
+    """Checks files, machine and targets, or one URL; changes nothing.
 
+    Exit 1 when something is wrong, or a target does not tell what it should.
+    """
     session = session_of(context)
-    machine = ThisMachine(environ=session.environ)
-    findings = examine(session.settings_path(settings), environ=session.environ, machine=machine)
-    if as_json:
-        print_json({"findings": findings})
+    if url is None:
+        if engine or objective:
+            raise typer.BadParameter("--engine and --objective go with a URL")
+        findings, targets = _examined_setup(session, settings_option=settings)
     else:
+        given = session.settings(settings) if settings else None
+        findings, targets = (), (_examined_url(url, engine, objective or [], given),)
+    if as_json:
+        print_json({"findings": findings, "targets": targets})
+    else:
+        _print_findings(findings)
+        _print_targets(targets, with_signals=url is not None)
+    if _has_problem(findings) or any(each.has_something_to_do for each in targets):
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _examined_setup(
+    session: Session, *, settings_option: SettingsOption
+) -> "tuple[tuple[Finding, ...], tuple[TargetReport, ...]]":
+    from collector.errors import ConfigurationError
+    from foresail.doctor import ThisMachine, examine
+    from foresail.wiring.doctor import examine_setup
+
+    path = session.settings_path(settings_option)
+    machine = ThisMachine(environ=session.environ)
+    findings = examine(path, environ=session.environ, machine=machine)
+    try:
+        return findings, examine_setup(session.settings(settings_option))
+    except ConfigurationError:  # a finding already
+        return findings, ()
+
+
+def _examined_url(
+    url: str, engine: str | None, objectives: Sequence[str], settings: "Settings | None"
+) -> "TargetReport":
+    from foresail.doctor.targets import address_of, thresholds_of
+    from foresail.wiring.doctor import OneTarget, examine_address
+
+    asked = OneTarget(address=address_of(url), engine=engine, thresholds=thresholds_of(objectives))
+    return examine_address(asked, settings=settings)
+
+
+def _has_problem(findings: "Sequence[Finding]") -> bool:
+    from foresail.doctor import Status
+
+    return any(each.status is Status.PROBLEM for each in findings)
+
+
+def _print_findings(findings: "Sequence[Finding]") -> None:
+    if findings:
         rows = [(each.status.value, each.check, each.message) for each in findings]
         print_table(("status", "check", "finding"), rows)
-        for each in findings:
+    for each in findings:
+        if each.next_step is not None:
+            print(f"next ({each.check}): {each.next_step}")
+
+
+def _shown(text: str) -> str:
+    """The text without what a server could use to write over a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _print_targets(targets: "Sequence[TargetReport]", *, with_signals: bool) -> None:
+    for target in targets:
+        print(f"\n{_shown(_headline(target))}")
+        if with_signals and target.signals:
+            rows = [
+                (each.signal, each.state.value, each.series or "", _shown(each.note))
+                for each in target.signals
+            ]
+            print_table(("signal", "state", "series", "note"), rows)
+        if target.findings:
+            found = [
+                (each.status.value, each.kind.value, _shown(each.message))
+                for each in target.findings
+            ]
+            print_table(("status", "kind", "finding"), found)
+        for each in target.findings:
+            if each.disables is not None:
+                print(f"without it ({each.signal or each.kind.value}): {each.disables}")
             if each.next_step is not None:
-                print(f"next ({each.check}): {each.next_step}")
-    if any(each.status is Status.PROBLEM for each in findings):
-        raise typer.Exit(FOUND_SOMETHING)
+                print(f"next ({each.signal or each.kind.value}): {_shown(each.next_step)}")
+
+
+def _headline(target: "TargetReport") -> str:
+    from foresail.doctor.targets import SignalState
+
+    what = f"{target.title} {target.version or '(version not told)'}" if target.title else "unknown"
+    how = f"HTTP {target.http_status}" if target.http_status else "no answer"
+    took = "" if target.elapsed_seconds is None else f" in {target.elapsed_seconds * 1000:.0f} ms"
+    told = sum(each.state in (SignalState.TOLD, SignalState.ASLEEP) for each in target.signals)
+    of_all = f"; signals told: {told} of {len(target.signals)}" if target.signals else ""
+    name = "" if target.name in target.url else f"{target.name}: "
+    return f"{name}{target.url}: {what}, {how}{took}{of_all}"

@@ -9,24 +9,30 @@ from collector.gateway.settings import GatewaySettings
 from foresail.settings.read import read_settings
 from foresail.settings.values import (
     ControllerSettings,
+    EngineSource,
     HistoryKind,
     HistorySettings,
     LogFormat,
     LoggingSettings,
     LogLevel,
+    PrometheusSettings,
     Settings,
+    SourceSettings,
     TickSettings,
 )
 
 __all__ = [
     "ControllerSettings",
+    "EngineSource",
     "GatewaySettings",
     "HistoryKind",
     "HistorySettings",
     "LogFormat",
     "LogLevel",
     "LoggingSettings",
+    "PrometheusSettings",
     "Settings",
+    "SourceSettings",
     "TickSettings",
     "read_settings",
 ]

@@ -19,6 +19,7 @@ from collector.gateway.latency import DEFAULT_EDGES_SECONDS
 from collector.gateway.settings import LOOPBACK_HOSTS, GatewaySettings, is_loopback
 from collector.model.catalogue import Sli
 from foresail.settings.environment import Override, overlaid, read_overrides
+from foresail.settings.prometheus import prometheus_problems, prometheus_settings
 from foresail.settings.schema import (
     ControllerPart,
     GatewayPart,
@@ -32,6 +33,7 @@ from foresail.settings.values import (
     HistorySettings,
     LoggingSettings,
     Settings,
+    SourceSettings,
     TickSettings,
 )
 
@@ -96,6 +98,7 @@ def _cross_keys(file: SettingsFile) -> Iterator[Problem]:
         yield _problem(("history", "keep"), "must be at least two bins (history.bin) long")
     if file.history.kind is HistoryKind.DAY_FILES:
         yield from _day_file_problems(file.history)
+    yield from prometheus_problems(file)
 
 
 def _day_file_problems(history: HistoryPart) -> Iterator[Problem]:
@@ -150,6 +153,8 @@ def _settings(file: SettingsFile, *, path: Path) -> Settings:
             keep_seconds=file.history.keep,
             max_bytes=file.history.max_size,
         ),
+        sources=SourceSettings(engines=file.sources.engines),
+        prometheus=prometheus_settings(file.prometheus, folder=folder),
         logging=LoggingSettings(level=file.logging.level, format=file.logging.format),
     )
 

@@ -8,10 +8,19 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from collector.catalogue_file.words import LabelName, LabelValue
 from collector.files.part import FilePart, choice, quantity
 from collector.files.units import Duration, MemoryAmount
-from foresail.settings.values import HistoryKind, LogFormat, LogLevel
-from foresail.settings.words import header_bytes_of, host, host_header, path, rising
+from collector.ports import TargetIdentity
+from foresail.settings.values import EngineSource, HistoryKind, LogFormat, LogLevel
+from foresail.settings.words import (
+    header_bytes_of,
+    host,
+    host_header,
+    path,
+    prometheus_url,
+    rising,
+)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, AfterValidator(host)]
@@ -156,8 +165,9 @@ class HistoryPart(FilePart):
     kind: HistoryKind = choice(
         "memory",
         description="memory, or day_files: files in the state directory that outlive the controller, "
-        "with coarser bins of 1 min for 3 days and 5 min for 400 days. Default memory: nothing looks "
-        "further back than `keep` today.",
+        "with coarser bins of 1 min for 3 days and 5 min for 400 days, or prometheus: memory that "
+        "starts with what Prometheus has seen of the gateway. Default memory: nothing looks further "
+        "back than `keep` today.",
     )
     bin: Duration = quantity(
         "15s", description="The width of one bin. Default 15s: one decision, one new bin."
@@ -169,6 +179,68 @@ class HistoryPart(FilePart):
         "1GiB",
         description="How much the day files may take; the oldest days go first. Default 1GiB: 400 days "
         "of about a hundred busy services.",
+    )
+
+
+class SourcesPart(FilePart):
+    """Where readings come from. The gateway is always read directly: demand must not be late."""
+
+    engines: EngineSource = choice(
+        "direct",
+        description="Who reads the engines' metric pages: direct (the controller itself), or "
+        "prometheus (it asks Prometheus, one query per signal for all engines). Default direct: needs "
+        "nothing else to run, and is younger by half a scrape interval.",
+    )
+
+
+class PrometheusPart(FilePart):
+    """The Prometheus that `sources` and `history` may name. Needs `pip install 'foresail[prometheus]'`."""
+
+    url: Annotated[str, AfterValidator(prometheus_url)] | None = Field(
+        default=None,
+        description="Where it is, with its path if it has one: http://127.0.0.1:9090. Default: none, "
+        "as nothing asks it.",
+    )
+    timeout: Duration = quantity(
+        "3s",
+        description="How long one query may take. Default 3s: shorter than the time between two "
+        "readings (ticks.ingest).",
+    )
+    scrape_interval: Duration = quantity(
+        "15s",
+        description="How often it scrapes the gateway and the engines, as in its own configuration. "
+        "Default 15s, a usual value. A reading is older than that at worst, so control.stale_after "
+        "of the catalogue must be longer.",
+    )
+    bearer_token_file: FilePath | None = Field(
+        default=None,
+        description="A file with the token it asks for; read anew for each query, so that it may "
+        "change. Default: none.",
+    )
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="Certificates (PEM) that may sign its own. Default: those of the Python package "
+        "certifi.",
+    )
+    replica_label: LabelName = Field(
+        default="instance",
+        description="The label by which it tells replicas apart. Default instance, which Prometheus "
+        "sets by itself; others are pod or a label of your own.",
+    )
+    replica_label_holds: TargetIdentity = choice(
+        "address",
+        description="What of a replica stands in that label: address (host:port), host (the host "
+        "alone), or replica_id. Default address, as in instance.",
+    )
+    engine_match: dict[LabelName, LabelValue] = Field(
+        default_factory=dict,
+        description="Labels of all engines' targets, such as {job: engines}, for a Prometheus that "
+        "knows others, or scrapes one engine for two jobs. Default: none.",
+    )
+    gateway_match: dict[LabelName, LabelValue] = Field(
+        default_factory=dict,
+        description="Labels of this gateway's target, such as {job: foresail-gateway}, for a "
+        "Prometheus that scrapes several. Default: none.",
     )
 
 
@@ -215,6 +287,14 @@ class SettingsFile(FilePart):
     history: HistoryPart = Field(
         default_factory=HistoryPart,
         description="What is kept of the past. Default: those of each key.",
+    )
+    sources: SourcesPart = Field(
+        default_factory=SourcesPart,
+        description="Where readings come from. Default: those of each key.",
+    )
+    prometheus: PrometheusPart = Field(
+        default_factory=PrometheusPart,
+        description="The Prometheus that sources and history may name. Default: those of each key.",
     )
     logging: LoggingPart = Field(
         default_factory=LoggingPart,

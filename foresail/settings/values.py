@@ -5,11 +5,13 @@ two together. Paths are absolute. Made by `read`, or in code by the demo and by 
 is the gateway's own type, which lives below this package.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from collector.gateway.settings import LOOPBACK_HOSTS, GatewaySettings
+from collector.ports import TargetIdentity
 
 LEDGER_FILE = "ledger.sqlite"
 HISTORY_FOLDER = "history"
@@ -56,6 +58,7 @@ class HistoryKind(StrEnum):
 
     MEMORY = "memory"  # gone when the controller ends
     DAY_FILES = "day_files"  # in the state directory; coarser bins for over a year
+    PROMETHEUS = "prometheus"  # as memory, with the past from Prometheus at the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,35 @@ class HistorySettings:
     bin_seconds: float = 15.0
     keep_seconds: float = 6 * 3600.0
     max_bytes: int = 2**30  # of day files
+
+
+class EngineSource(StrEnum):
+    """Who reads the engines' metric pages."""
+
+    DIRECT = "direct"  # the controller itself
+    PROMETHEUS = "prometheus"  # Prometheus, which is then asked for all at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where readings come from."""
+
+    engines: EngineSource = EngineSource.DIRECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSettings:
+    """The one Prometheus that is asked, where one is chosen as source or history."""
+
+    url: str | None = None
+    timeout_seconds: float = 3.0  # of one query
+    scrape_interval_seconds: float = 15.0
+    bearer_token_path: Path | None = None
+    ca_path: Path | None = None
+    replica_label: str = "instance"
+    replica_label_holds: TargetIdentity = TargetIdentity.ADDRESS
+    engine_match: Mapping[str, str] = field(default_factory=dict)
+    gateway_match: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +118,8 @@ class Settings:
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     ticks: TickSettings = field(default_factory=TickSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     @property

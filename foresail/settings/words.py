@@ -5,6 +5,7 @@ Each function returns what was typed, or raises ValueError with what is allowed.
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 MIN_HEADER_BYTES = 1024
 MAX_HEADER_BYTES = 2**20
@@ -24,6 +25,22 @@ def host_header(typed: str) -> str:
     if not (_is_address(typed.strip("[]")) or _HOST_NAME.fullmatch(typed)):
         raise ValueError("must be a host name such as models.example.com, without http:// and port")
     return typed
+
+
+def prometheus_url(typed: str) -> str:
+    """http(s)://host[:port][/path], without the slash at the end."""
+    try:
+        parts = urlsplit(typed)
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_host = urlsplit(""), False
+    if parts.scheme not in {"http", "https"} or not is_host:
+        raise ValueError("must be a url such as http://127.0.0.1:9090")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password; there is bearer_token_file")
+    if parts.query or parts.fragment or not typed.isprintable() or " " in typed:
+        raise ValueError("must end after host, port and path; the query is added (/api/v1/query)")
+    return typed.rstrip("/")
 
 
 def path(typed: str) -> str:

@@ -30,18 +30,21 @@ from collector.gateway.client import GatewayClient
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
 from collector.loop import Observer, ObserverPorts, gateway_target
 from collector.model.catalogue import Mode
-from collector.sources.exposition_http import HttpExpositionReader
+from collector.ports import DeviceProbe
+from collector.sources.device_memory import DeviceMemoryProbe
+from collector.sources.nvml import NvmlDeviceProbe
 from collector.sources.proc_memory import ProcessMemoryProbe
 from foresail.controller import Controller, ControllerParts
 from foresail.http.app import create_app
 from foresail.http.server import serving
-from foresail.kept_history import keep_tidy, kept_history
+from foresail.kept_history import keep_backfilled, keep_tidy, kept_history
 from foresail.ledger_watch import LedgerWatch
 from foresail.live_view import LiveView
 from foresail.logs import configure_logging
 from foresail.metered_journal import MeteredJournal
-from foresail.settings import Settings
+from foresail.settings import EngineSource, Settings
 from foresail.supervisor import stop_on_signals
+from foresail.wiring.prometheus import page_reader, range_reader, tell_late_scrapes
 
 UPKEEP_INTERVAL_SECONDS = 60.0
 
@@ -115,12 +118,19 @@ async def assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIter
         fence = stack.enter_context(ControllerFence(settings.state_dir))
         ledger = Ledger(settings.ledger_path, clock=clock, log=log)
         stack.callback(ledger.close)
+        catalogue = CatalogueWatch(settings.catalogue_path)
+        history = kept_history(
+            settings,
+            catalogue=lambda: catalogue.current,
+            open_ranges=lambda: range_reader(settings, clock=clock),
+            log=log,
+        )
         controller = Controller(
             ControllerParts(
                 settings=settings,
                 clock=clock,
-                catalogue=CatalogueWatch(settings.catalogue_path),
-                history=stack.enter_context(kept_history(settings, log=log)),
+                catalogue=catalogue,
+                history=stack.enter_context(history),
                 journal=MeteredJournal(journal(ledger), metrics=metrics),
                 fence=fence,
                 wake=WakeListener(settings.state_dir / WAKE_SOCKET),
@@ -132,14 +142,16 @@ async def assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIter
         router = _router(controller, epoch=fence.epoch)
         permission = _Permission(catalogue=controller.parts.catalogue)
         runner = ProcessRunner(state_dir=settings.state_dir, base_environment=os.environ)
+        devices = NvmlDeviceProbe(clock=clock)  # opens nothing before a pool names a device
+        stack.push_async_callback(devices.close)
         executor, memory = _executor(
             controller,
             router=router,
             fence=fence,
             runner=DryRunRunner(runner, is_active=permission.is_active, log=log),
+            devices=devices,
         )
-        reader = await stack.enter_async_context(HttpExpositionReader(clock=clock))
-        observer = _observer(controller, reader=reader, memory=memory, executor=executor)
+        observer = await _observer(controller, memory=memory, executor=executor, stack=stack)
         stack.push_async_callback(observer.close)
         yield Assembled(
             controller=controller,
@@ -163,8 +175,19 @@ async def _attended(all_parts: Assembled) -> AsyncIterator[None]:
         _running(watch.run(), name="ledger-watch", log=log),
         _running(_upkeep(all_parts.runner, clock=clock), name="upkeep", log=log),
         _running(keep_tidy(parts.history, clock=clock, log=log), name="history-upkeep", log=log),
+        _running(_backfill(parts), name="history-backfill", log=log),
     ):
         yield
+
+
+async def _backfill(parts: ControllerParts) -> None:
+    """Fetches the past where the history has one elsewhere, until cancelled."""
+    await keep_backfilled(
+        parts.history,
+        catalogue=lambda: parts.catalogue.current,
+        clock=parts.clock,
+        log=parts.log,
+    )
 
 
 async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:
@@ -186,12 +209,19 @@ def _executor(
     router: GatewayRouter,
     fence: ControllerFence,
     runner: EngineRunner,
-) -> tuple[Executor, ProcessMemoryProbe]:
+    devices: DeviceProbe,
+) -> tuple[Executor, DeviceMemoryProbe]:
     """The executor, and the probe of its processes' memory, which need one another."""
     parts = controller.parts
-    memory = ProcessMemoryProbe(
-        list_processes=lambda: executor.registry.processes(),  # noqa: PLW0108  made two lines below
+    memory = DeviceMemoryProbe(
+        devices=devices,
+        host=ProcessMemoryProbe(
+            list_processes=lambda: executor.registry.processes(),  # noqa: PLW0108  made below
+            list_pools=lambda: parts.catalogue.current.pools,
+            clock=parts.clock,
+        ),
         list_pools=lambda: parts.catalogue.current.pools,
+        pool_of=lambda replica_id: executor.registry.pool(replica_id),  # noqa: PLW0108
         clock=parts.clock,
     )
     ports = ExecutorPorts(
@@ -211,24 +241,34 @@ def _executor(
     return executor, memory
 
 
-def _observer(
+async def _observer(
     controller: Controller,
     *,
-    reader: HttpExpositionReader,
-    memory: ProcessMemoryProbe,
+    memory: DeviceMemoryProbe,
     executor: Executor,
+    stack: contextlib.AsyncExitStack,
 ) -> Observer:
-    parts = controller.parts
+    parts, contracts = controller.parts, load_contracts()
+    tell_late_scrapes(parts.settings, catalogue=parts.catalogue.current, log=parts.log)
+    reader = page_reader(
+        parts.settings,
+        clock=parts.clock,
+        contracts=contracts,
+        catalogue=lambda: parts.catalogue.current,
+    )
+    pages = await stack.enter_async_context(reader)
     ports = ObserverPorts(
-        reader=reader,
+        reader=pages,
+        version_reader=pages if parts.settings.sources.engines is EngineSource.DIRECT else None,
         directory=executor.registry,
         memory_probe=memory,
+        look_at_devices=memory.look,
         history_store=parts.history,
         clock=parts.clock,
         catalogue_source=lambda: parts.catalogue.current,
     )
     gateway = gateway_target(str(parts.settings.state_dir / ADMIN_SOCKET))
-    return Observer(ports=ports, contracts=load_contracts(), gateway=gateway)
+    return Observer(ports=ports, contracts=contracts, gateway=gateway)
 
 
 @contextlib.asynccontextmanager

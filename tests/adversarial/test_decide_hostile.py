@@ -198,7 +198,9 @@ def test_a_clock_that_jumps_about_never_ends_a_hold_early() -> None:
     for offset in (0.0, 15.0, 7200.0, 7215.0, -3600.0, -3585.0, 0.0, 15.0):
         at = NOW + offset
         snapshot = make_snapshot(
-            services=[make_view(at=at)], replicas=make_replica_views(3), taken_at=at
+            services=[make_view(at=at)],
+            replicas=make_replica_views(3, at=at),
+            taken_at=at,
         )
         result = decided(
             snapshot=snapshot, history=make_history({CHAT: steady(0.3)}), state=state, now=at

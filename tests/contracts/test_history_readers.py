@@ -4,6 +4,7 @@ Here the past is given as scrapes, one a second, since that is all Prometheus ca
 written into its database, and appended to the others second by second.
 """
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from collector.clock import SystemClock
+from collector.history.backfilled import BackfilledHistory
 from collector.history.day_files import DayFileHistory
 from collector.history.memory import MemoryHistoryStore
 from collector.history.prometheus import GatewayScrapes, PrometheusHistory
+from collector.model.catalogue import Catalogue
 from collector.model.history import Resolution, Signal
 from collector.model.ids import ServiceName
 from collector.sources.prometheus_api import PrometheusAddress, PrometheusApi
@@ -26,6 +30,7 @@ FINE, COARSE = (
     Resolution(bin_seconds=10.0, keep_seconds=100.0),
     Resolution(bin_seconds=50.0, keep_seconds=500.0),
 )
+SCRAPED = GatewayScrapes(interval_seconds=1.0, match={"job": "gateway"})
 BASE = 1_700_000_000  # a multiple of both widths
 
 Past = Mapping[ServiceName, Mapping[int, tuple[float, float]]]
@@ -71,6 +76,37 @@ def append_all(store: MemoryHistoryStore | DayFileHistory, past: Past) -> None:
 
 
 def prometheus(past: Past, folder: Path) -> Iterator[PrometheusHistory]:
+    with filled_prometheus(past, folder) as api:
+        yield PrometheusHistory(
+            api,
+            resolutions=(FINE, COARSE),
+            scraped=SCRAPED,
+            catalogue=two_services,
+            report=pytest.fail,
+        )
+
+
+def backfilled(past: Past, folder: Path) -> Iterator[BackfilledHistory]:
+    with filled_prometheus(past, folder) as api:
+        store = BackfilledHistory(
+            api,
+            resolutions=(FINE, COARSE),
+            scraped=SCRAPED,
+            catalogue=two_services,
+            report=pytest.fail,
+        )
+        errors = store.backfill(services=[CHAT, EMBED], now_timestamp_seconds=BASE + 99)
+        assert errors == ()
+        yield store
+
+
+def two_services() -> Catalogue:
+    return make_catalogue(make_service("chat"), make_service("embed"))
+
+
+@contextlib.contextmanager
+def filled_prometheus(past: Past, folder: Path) -> Iterator[PrometheusApi]:
+    """A Prometheus that has scraped this."""
     fill_database(past, folder)
     port = free_port()
     (folder / "prometheus.yml").write_text("{}")
@@ -84,18 +120,12 @@ def prometheus(past: Past, folder: Path) -> Iterator[PrometheusHistory]:
     ]
     process = subprocess.Popen(command, cwd=folder)
     url = f"http://127.0.0.1:{port}"
-    api = PrometheusApi(PrometheusAddress(url=url))
+    api = PrometheusApi(PrometheusAddress(url=url), clock=SystemClock())
     try:
         wait_until(
             lambda: api.query("vector(1)").error is None, what="Prometheus is ready", seconds=20
         )
-        yield PrometheusHistory(
-            api,
-            resolutions=(FINE, COARSE),
-            scraped=GatewayScrapes(interval_seconds=1.0, match={"job": "gateway"}),
-            catalogue=lambda: make_catalogue(make_service("chat"), make_service("embed")),
-            report=pytest.fail,
-        )
+        yield api
     finally:
         api.close()
         stop(process)
@@ -120,19 +150,17 @@ def fill_database(past: Past, folder: Path) -> None:
         subprocess.run([*command, "past.txt", "data"], cwd=folder, check=True, capture_output=True)
 
 
+NEEDS_PROMETHEUS = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        PROMETHEUS is None or PROMTOOL is None, reason="prometheus is not installed"
+    ),
+]
 KINDS = [
     pytest.param(memory, id="memory"),
     pytest.param(day_files, id="day files"),
-    pytest.param(
-        prometheus,
-        id="Prometheus",
-        marks=[
-            pytest.mark.slow,
-            pytest.mark.skipif(
-                PROMETHEUS is None or PROMTOOL is None, reason="prometheus is not installed"
-            ),
-        ],
-    ),
+    pytest.param(prometheus, id="Prometheus", marks=NEEDS_PROMETHEUS),
+    pytest.param(backfilled, id="memory backfilled from Prometheus", marks=NEEDS_PROMETHEUS),
 ]
 
 

@@ -22,7 +22,8 @@ KNOWN = [
     for line in LINES
     if re.match(
         r"vllm:(num_requests|generation_tokens|prompt_tokens_by|time_to_first|request_success_total"
-        r"|kv_cache_usage|engine_sleep|inter_token)",
+        r"|kv_cache_usage|engine_sleep|inter_token|num_preemptions|prefix_cache|admission_rej"
+        r"|cache_config_info|e2e_request|request_queue_time)",
         line,
     )
     and "_created" not in line
@@ -101,3 +102,29 @@ def test_losing_a_line_never_makes_a_number_where_there_was_none(signal, data):
     assert {key for key in told if key[0] is signal} <= {key for key in known if key[0] is signal}
     for key in told:
         assert values(after.numbers)[key] == values(before.numbers)[key]
+
+
+@given(st.randoms(use_true_random=False))
+def test_counts_by_reason_are_whole_or_missing(chooser: random.Random):
+    lines = [line for line in KNOWN if chooser.random() < 0.9]
+    spoiled = [
+        line.rpartition(" ")[0] + " NaN" if chooser.random() < 0.05 else line for line in lines
+    ]
+    page = read(text_of(spoiled))
+    told = page.numbers_by_label(E.FINISHED_REQUESTS_TOTAL)
+    parts = [each for key, each in page.numbers.items() if key[0] is E.FINISHED_REQUESTS_TOTAL]
+    if isinstance(told, Fresh):
+        assert len(told.value) == len(parts) > 0
+        assert sum(told.value.values()) == sum(each.value for each in parts)
+    else:
+        assert not parts or any(isinstance(each, Missing) for each in parts)
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_settings_digest_does_not_depend_on_order_or_on_other_series(shuffler: random.Random):
+    config = [line for line in KNOWN if "cache_config_info" in line]
+    rest = [line for line in KNOWN if line not in config and shuffler.random() < 0.5]
+    mixed = config + rest
+    shuffler.shuffle(mixed)
+    assert read(text_of(mixed)).config_hash == read(text_of(KNOWN)).config_hash
+    assert isinstance(read(text_of(rest)).config_hash, Missing)

@@ -36,6 +36,7 @@ from collector.model.ids import PoolName, ReplicaId, ServiceName, TierName, Vari
 from collector.model.reading import Fresh, Missing, MissingReason, Number, Stale
 from collector.model.replica import EngineKind, Replica, ReplicaState
 from collector.model.snapshot import (
+    EngineView,
     LatencyView,
     PoolView,
     ReplicaView,
@@ -122,6 +123,7 @@ def make_replica_view(
     state: ReplicaState = ReplicaState.SERVING,
     served_at: float = NOW - 3600,
     at: float = NOW,
+    engine: EngineView | None = None,
     **numbers: "float | Number",
 ) -> ReplicaView:
     given: dict[str, float | Number] = {
@@ -136,9 +138,8 @@ def make_replica_view(
     replica = make_replica(
         replica_id, service=service, variant=variant, state=state, served_at=served_at
     )
-    return ReplicaView(
-        replica=replica, **{name: reading(value, at=at) for name, value in given.items()}
-    )
+    readings = {name: reading(value, at=at) for name, value in given.items()}
+    return ReplicaView(replica=replica, engine=engine or EngineView(), **readings)
 
 
 def make_replica_views(count: int, *, service: str = CHAT, **more: Any) -> tuple[ReplicaView, ...]:
@@ -359,6 +360,8 @@ def make_assessment(
         "backlog_requests": 0.0,
         "backlog_tokens": make_rates(0.0),
         "burn_rate": 0.0,
+        "long_burn_rate": None,
+        "headroom_deviates": 1.2815515655446008,
         "idle_seconds": 0.0,
         "violation_price_per_minute": 1.0,
     }

@@ -165,6 +165,7 @@ def snapshot_of(
     previous: Snapshot | None = None,
     memory: dict[str, float] | None = None,
     available: float | None = None,
+    versions: dict[str, str] | None = None,
 ) -> Snapshot:
     def host(value: float) -> Fresh[float]:
         return Fresh(value=value, observed_timestamp_seconds=at, source="host")
@@ -176,5 +177,9 @@ def snapshot_of(
         expositions={each.key: each for each in expositions},
         replica_memory_bytes={ReplicaId(key): host(v) for key, v in (memory or {}).items()},
         pool_available_bytes={} if available is None else {POOL: host(available)},
+        engine_versions={
+            ReplicaId(key): Fresh(value=told, observed_timestamp_seconds=at, source="engine")
+            for key, told in (versions or {}).items()
+        },
     )
     return assemble(observed, contracts=CONTRACTS, previous=previous)

@@ -14,6 +14,7 @@ Row = tuple[str, str, str, object]
 """Type, name, labels as on the page, and a number or [(edge, count in that bucket), ...]."""
 
 BUCKETS = [("0.1", 2), ("1.0", 5), ("10.0", 2), ("+Inf", 1)]
+_VLLM = 'engine="0",model_name="m"'
 _SG = 'engine_type="unified",model_name="m"'
 _RANK0 = f'{_SG},pp_rank="0",tp_rank="0"'
 _RANK1 = f'{_SG},pp_rank="0",tp_rank="1"'
@@ -42,6 +43,22 @@ def _dcgm(hostname: str) -> list[Row]:
 
 
 PAGES: dict[str, list[Row]] = {
+    "vllm-0.8.5.post1": [
+        ("gauge", "vllm:num_requests_running", _VLLM, 3),
+        ("gauge", "vllm:num_requests_waiting", _VLLM, 2),
+        ("gauge", "vllm:gpu_cache_usage_perc", _VLLM, 0.5),
+        ("counter", "vllm:gpu_prefix_cache_queries_total", _VLLM, 400),
+        ("counter", "vllm:gpu_prefix_cache_hits_total", _VLLM, 100),
+        ("counter", "vllm:num_preemptions_total", _VLLM, 7),
+        ("counter", "vllm:prompt_tokens_total", _VLLM, 1000),
+        ("counter", "vllm:generation_tokens_total", _VLLM, 500),
+        ("counter", "vllm:request_success_total", f'{_VLLM},finished_reason="stop"', 8),
+        ("counter", "vllm:request_success_total", f'{_VLLM},finished_reason="abort"', 2),
+        ("histogram", "vllm:time_to_first_token_seconds", _VLLM, BUCKETS),
+        ("histogram", "vllm:time_per_output_token_seconds", _VLLM, BUCKETS),
+        ("histogram", "vllm:e2e_request_latency_seconds", _VLLM, BUCKETS),
+        ("histogram", "vllm:request_queue_time_seconds", _VLLM, BUCKETS),
+    ],
     "sglang-0.5.23": [
         ("gauge", "sglang:num_running_reqs", _RANK0, 4),
         ("gauge", "sglang:num_running_reqs", _RANK1, 4),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -29,7 +30,11 @@ from autoscaler.model.state import (
     VariantState,
     WorkSample,
 )
+from collector.model.contract import SleepState
+from collector.model.histogram import Histogram
 from collector.model.history import Signal
+from collector.model.reading import Fresh
+from collector.model.snapshot import EngineView
 from support.builders import (
     CHAT,
     NOW,
@@ -45,6 +50,20 @@ from support.builders import (
     steady,
 )
 
+T = TypeVar("T")
+
+
+def fresh(value: T) -> Fresh[T]:
+    return Fresh(value=value, observed_timestamp_seconds=NOW, source="engine:vllm")
+
+
+ENGINE = EngineView(
+    version=fresh("0.32.0"),
+    sleep_state=fresh(SleepState.ASLEEP_LEVEL_1),
+    finished_requests_by_reason=fresh({"stop": 3.0, "abort": 1 / 3}),
+    kv_use_ratio=stale(0.1),
+    queue_time=fresh(Histogram(upper_bounds=(0.5,), counts=(1.0, 0.0), sum=0.25)),
+)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -84,7 +103,7 @@ def checkpoint(*, now: float = NOW) -> Inputs:
     return Inputs(
         snapshot=make_snapshot(
             services=[make_view(held=stale(1.0)), make_view("büro")],
-            replicas=[make_replica_view(memory_bytes=123.0)],
+            replicas=[make_replica_view(memory_bytes=123.0, engine=ENGINE)],
         ),
         history=make_history({CHAT: steady(1 / 3), "büro": steady(0.1)}, uncovered_bins=(-2,)),
         state=full_state(),
@@ -116,6 +135,20 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
         for field in ("sums", "maxima", "covered_seconds"):
             before = getattr(saved.history.signals[name], field)
             assert np.array_equal(getattr(loaded.history.signals[name], field), before)
+
+
+def test_a_snapshot_from_before_engines_were_looked_at_is_loaded(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, checkpoint=checkpoint())
+    with np.load(path) as archive:
+        document = json.loads(archive["document"].tobytes())
+    for view in document["snapshot"]["replicas"]:
+        del view["engine"]
+    for pool in document["catalogue"]["pools"]:
+        del pool["device"]
+    rewritten(path, snapshot=document["snapshot"], catalogue=document["catalogue"])
+    (view,) = load_checkpoint(tmp_path).snapshot.replicas
+    assert view.engine == EngineView()
+    assert view.memory_bytes == checkpoint().snapshot.replicas[0].memory_bytes
 
 
 def test_what_was_loaded_decides_the_same_bytes(tmp_path: Path) -> None:

@@ -64,6 +64,52 @@ def test_everything_said_arrives_in_base_units() -> None:
     assert embed.owner == "unowned"
 
 
+def test_labels_of_a_service_are_those_of_its_variants_and_a_variants_own_win() -> None:
+    text = CATALOGUE.replace(
+        "    owner: me\n", "    owner: me\n    match: {cluster: eu, job: llm}\n"
+    )
+    text = text.replace("        slots: 4\n", "        slots: 4\n        match: {job: chat}\n")
+    chat, embed = parsed(text).services
+    assert chat.variants[0].match == {"cluster": "eu", "job": "chat"}
+    assert embed.variants[0].match == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            "{my-job: x}",
+            "has a name that must be a label's name: letters, digits and '_', such as namespace",
+        ),
+        ("{job: 5}", "is 5, must be text"),
+        ("{job: ''}", "is '', must have at least 1 characters"),
+    ],
+)
+def test_labels_that_cannot_be_are_told(labels: str, message: str) -> None:
+    (line,) = told(broken("        slots: 4\n", f"        slots: 4\n        match: {labels}\n"))
+    assert line.endswith(message)
+
+
+UUID = "GPU-0a1b2c3d-0a1b-0a1b-0a1b-0123456789ab"
+
+
+@pytest.mark.parametrize(("typed", "device"), [("0", "0"), ('"0"', "0"), (UUID, UUID)])
+def test_a_discrete_pool_names_its_accelerator(typed: str, device: str) -> None:
+    text = CATALOGUE.replace("kind: unified,", f"kind: discrete, device: {typed},")
+    assert parsed(text).pools[0].device == device
+    assert parsed(CATALOGUE).pools[0].device is None
+
+
+def test_one_accelerator_is_the_device_of_one_pool() -> None:
+    pools = "  {}: {{kind: discrete, capacity: 24GiB, device: " + UUID + "}}\n"
+    both = pools.format("desk") + pools.format("copy").replace("GPU-0a", "GPU-0A")
+    old = "  desk: {kind: unified, capacity: 24GiB, reserve: 4GiB}\n"
+    assert told(broken(old, both)) == [
+        f"5: pools.copy.device is {UUID.replace('0a', '0A', 1)}, which is the device of pool 'desk' "
+        "already"
+    ]
+
+
 def test_files_are_seen_from_the_folder_of_the_catalogue() -> None:
     text = CATALOGUE.replace("[llama-server, ", '[./bin/serve, "{catalogue_dir}/m.gguf", ')
     target = parsed(text).services[0].variants[0].target
@@ -144,7 +190,7 @@ BROKEN = {
     "unknown key like none": (
         "owner: me", "zzz: me",
         "10: services.chat.zzz is not a known key; known here: models, owner, tier, objectives, "
-        "hold_timeout, max_held_requests, max_in_flight_per_replica, variants",
+        "hold_timeout, max_held_requests, max_in_flight_per_replica, match, variants",
     ),
     "unknown key of a process": (
         "required_files:", "require_files:",
@@ -352,6 +398,15 @@ BROKEN = {
     "reserve of everything": (
         "reserve: 4GiB", "reserve: 24GiB",
         "4: pools.desk.reserve is 24GiB, must be under the capacity of 24GiB",
+    ),
+    "device of unified memory": (
+        "reserve: 4GiB", "device: 0",
+        "4: pools.desk.device belongs to a discrete pool; unified memory is the machine's",
+    ),
+    "device that is none": (
+        "reserve: 4GiB", "device: cuda",
+        "4: pools.desk.device is 'cuda', must be an index such as 0, or a UUID such as GPU-1a2b… of "
+        "`nvidia-smi -L`",
     ),
     "larger than its pool": (
         "memory: 1GiB", "memory: 21GiB",

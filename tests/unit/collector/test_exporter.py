@@ -8,15 +8,17 @@ from collector import series
 from collector.exporter import ObservationCollector
 from collector.model.contract import SeriesKind
 from collector.model.observation import Observation, ObserveStep
-from collector.model.replica import ReplicaState
+from collector.model.replica import EngineKind, ReplicaState
 from support.collector_worlds import (
     LLAMA,
+    VLLM,
     answered,
     capture,
     failed,
     gateway_page,
     make_catalogue,
     make_replica,
+    make_service,
     snapshot_of,
 )
 
@@ -89,9 +91,9 @@ def test_only_fresh_values_are_published(page):
 
 
 def test_doubt_is_counted(page):
-    # r2's engine has 4 stale readings; its in-flight and memory, and all of r3, are missing.
-    assert page["foresail_readings", "stale"] == 4
-    assert page["foresail_missing_readings", "not_read_yet"] == 7
+    # r2's engine has 5 stale readings; its memory and all of r3, its engine included, are missing.
+    assert page["foresail_readings", "stale"] == 5
+    assert page["foresail_missing_readings", "not_read_yet"] == 23
     assert page["foresail_missing_readings", "asleep"] == 0
     missing = sum(value for key, value in page.items() if key[0] == "foresail_missing_readings")
     assert page["foresail_readings", "missing"] == missing
@@ -118,7 +120,31 @@ def test_the_gateways_series_are_not_published_again(page):
         "foresail_requests_arrived_total",
         "foresail_time_to_first_token_seconds_bucket",
     }
-    assert {key[0] for key in page} == {each.name for each in series.SERIES}
+    assert {key[0] for key in page} <= {each.name for each in series.SERIES}
+
+
+def test_what_an_engine_tells_of_itself_is_published():
+    page = page_of(
+        observed(
+            snapshot_of(
+                answered("r1", capture(VLLM, "metrics_load_c64"), at=100.0),
+                answered("r2", capture(VLLM, "metrics_asleep_l1"), at=100.0),
+                at=100.0,
+                catalogue=make_catalogue(make_service(engine=EngineKind.VLLM)),
+                replicas=(make_replica(), make_replica("r2")),
+                versions={"r1": "0.32.0"},
+            )
+        )
+    )
+    awake, asleep = ("chat", "r1", "small"), ("chat", "r2", "small")
+    assert page["foresail_replica_is_asleep", *awake] == 0
+    assert page["foresail_replica_is_asleep", *asleep] == 1
+    assert page["foresail_replica_kv_capacity_tokens", *awake] == 2_097_152
+    assert ("foresail_replica_kv_use_ratio", *awake) in page
+    assert ("foresail_replica_kv_use_ratio", *asleep) not in page
+    assert page["foresail_replica_preemptions_total", *awake] == 0
+    infos = [set(key) for key in page if key[0] == "foresail_replica_engine_info"]
+    assert [("0.32.0" in info, "r1" in info) for info in infos] == [(True, True), (False, False)]
 
 
 def test_names_follow_the_rules():

@@ -13,12 +13,14 @@ from collector.model.history import Signal
 from collector.model.observation import ObserveStep
 from collector.model.reading import Fresh, Missing, Stale
 from collector.model.replica import EngineKind, ReplicaState
+from collector.model.snapshot import Problem
 from collector.ports import ScrapeTarget
 from support.collector_worlds import (
     CHAT,
     CONTRACTS,
     LLAMA,
     POOL,
+    VLLM,
     capture,
     gateway_page,
     make_catalogue,
@@ -26,6 +28,7 @@ from support.collector_worlds import (
     make_service,
 )
 from support.fake_expositions import FakeExpositionReader
+from support.written_pages import page_text
 
 
 class Directory:
@@ -62,7 +65,9 @@ class Probe:
 
 
 class World:
-    def __init__(self, *, read_timeout_seconds=5.0, replicas=None):
+    def __init__(
+        self, *, read_timeout_seconds=5.0, replicas=None, engine=EngineKind.LLAMA_CPP, **ports
+    ):
         self.clock = VirtualClock(1000.0)
         self.reader = FakeExpositionReader(clock=self.clock)
         self.reader.pages = {
@@ -72,7 +77,7 @@ class World:
         self.directory = Directory(*(replicas or (make_replica(),)))
         self.probe = Probe(self.clock)
         self.store = MemoryHistoryStore(bin_seconds=15, keep_seconds=600)
-        self.catalogue = make_catalogue()
+        self.catalogue = make_catalogue(make_service(engine=engine))
         self.observer = Observer(
             ports=ObserverPorts(
                 reader=self.reader,
@@ -81,6 +86,8 @@ class World:
                 history_store=self.store,
                 clock=self.clock,
                 catalogue_source=lambda: self.catalogue,
+                version_reader=self.reader,
+                **ports,
             ),
             contracts=CONTRACTS,
             gateway=gateway_target("/run/gateway.sock"),
@@ -182,6 +189,45 @@ async def test_a_kept_snapshot_is_the_previous_one_after_a_restart():
     await second.clock.advance(5)
     await second.observer.observe()
     assert second.arrived() == 10
+
+
+async def test_an_engines_version_is_asked_for_once_and_its_page_is_read_as_that():
+    world = World(engine=EngineKind.VLLM)
+    world.reader.pages |= {
+        "r1": page_text("vllm-0.8.5.post1"),
+        "r1#version": '{"version": "0.8.5.post1"}',
+    }
+    for _ in range(3):
+        snapshot = await world.observer.observe()
+        (view,) = snapshot.replicas
+        assert view.engine.version.value == "0.8.5.post1"
+        assert view.engine.inter_token_latency.value.total == 10
+        await world.clock.advance(5)
+    asked = [target.url for call in world.reader.asked for target in call]
+    assert asked.count("http://127.0.0.1:1/version") == 1
+    assert snapshot.problems == ()
+
+
+async def test_an_engine_without_an_answer_about_its_version_is_no_failed_read():
+    world = World(engine=EngineKind.VLLM)
+    world.reader.pages["r1"] = capture(VLLM, "metrics_load_c64")
+    snapshot = await world.observer.observe()
+    assert isinstance(snapshot.replicas[0].engine.version, Missing)
+    assert snapshot.replicas[0].engine.inter_token_latency.value.total == 40941
+    assert world.observer.latest.source_errors_total == {"gateway": 0, "engine:vllm": 0}
+
+
+async def test_accelerators_are_looked_at_before_memory_is_asked():
+    calls = []
+
+    async def look():
+        calls.append(world.probe.call_count)
+        return (Problem(source="device", message="there is no accelerator 3"),)
+
+    world = World(look_at_devices=look)
+    snapshot = await world.observer.observe()
+    assert calls == [0]
+    assert snapshot.problems == (Problem(source="device", message="there is no accelerator 3"),)
 
 
 @pytest.mark.parametrize(

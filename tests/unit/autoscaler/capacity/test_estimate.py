@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autoscaler.capacity.estimate import estimate_capacity, without_outliers
+from autoscaler.capacity.estimate import prior_capacity, without_outliers
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
 from autoscaler.model.state import VariantState
@@ -12,7 +12,7 @@ from support.builders import PRIOR, make_variant
 
 
 def interval(**state: object) -> tuple[float, float, int]:
-    capacity = estimate_capacity(make_variant(), state=VariantState(**state))  # type: ignore[arg-type]  # by name
+    capacity = prior_capacity(make_variant(), state=VariantState(**state))  # type: ignore[arg-type]  # by name
     assert capacity is not None
     return capacity.low_ratio, capacity.high_ratio, capacity.sample_count
 
@@ -22,12 +22,12 @@ def test_the_prior_alone_is_a_wide_interval() -> None:
 
 
 def test_without_any_prior_a_token_has_no_known_cost() -> None:
-    assert estimate_capacity(make_variant(capacity_prior=None), state=VariantState()) is None
+    assert prior_capacity(make_variant(capacity_prior=None), state=VariantState()) is None
 
 
 def test_a_probe_wins_over_the_declared_prior() -> None:
     probe = CapacityPrior(prompt_seconds_per_token=0.5, output_seconds_per_token=0.25)
-    capacity = estimate_capacity(make_variant(), state=VariantState(probed_capacity=probe))
+    capacity = prior_capacity(make_variant(), state=VariantState(probed_capacity=probe))
     assert capacity is not None
     assert (capacity.prompt_seconds_per_token, capacity.output_seconds_per_token) == (0.5, 0.25)
 

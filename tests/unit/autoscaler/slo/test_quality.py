@@ -3,10 +3,10 @@
 import pytest
 
 from autoscaler.model.action import Reason
-from autoscaler.slo.quality import conservation_error, doubts, unmeasured
-from collector.model.reading import Number
+from autoscaler.slo.quality import conservation_error, doubts, unmeasured, unread
+from collector.model.reading import Missing, MissingReason, Number
 from collector.model.snapshot import ServiceView
-from support.builders import NOW, UNREAD, fresh, make_rates, make_view, stale
+from support.builders import NOW, UNREAD, fresh, make_rates, make_replica_view, make_view, stale
 
 
 def found(view: ServiceView | None, *, now: float = NOW) -> list[tuple[str, str]]:
@@ -99,3 +99,30 @@ def test_a_number_from_before_the_clock_went_back_is_no_younger_than_now() -> No
     # Stamped an hour ahead: the clock was set back and the source has been silent since.
     view = make_view(held=fresh(0.0, at=NOW + 3600))
     assert found(view) == [("no_fresh_data", "held_requests is stale at test")]
+
+
+@pytest.mark.parametrize(
+    ("reading", "found"),
+    [
+        pytest.param(fresh(2.0), [], id="fresh"),
+        pytest.param(stale(2.0), ["the engine of r1 is stale at test"], id="stale"),
+        pytest.param(
+            fresh(2.0, at=NOW - 21),
+            ["the engine of r1 is stale at test"],
+            id="fresh when it was read",
+        ),
+        pytest.param(UNREAD, ["the engine of r1 is source_unreachable at test"], id="unreachable"),
+        pytest.param(
+            Missing(reason=MissingReason.CANNOT_SEE, source="test"),
+            [],
+            id="an engine without metrics",
+        ),
+        pytest.param(
+            Missing(reason=MissingReason.NOT_READ_YET, source="test"), [], id="not read yet"
+        ),
+    ],
+)
+def test_an_engine_that_does_not_answer_is_a_doubt(reading: Number, found: list[str]) -> None:
+    views = [make_replica_view("r1", running_requests=reading), make_replica_view("r2")]
+    doubts = unread(views, now=NOW, limit_seconds=20.0)
+    assert doubts == tuple((Reason.NO_FRESH_DATA, sentence) for sentence in found)

@@ -48,6 +48,22 @@ DCGM = {
     ("device_power_violation_seconds_total", *GPU): 3,
 }
 EXPECTED = {
+    "vllm-0.8.5.post1": {
+        ("running_requests",): 3,
+        ("waiting_requests",): 2,
+        ("kv_use_ratio",): 0.5,
+        ("prefix_cache_queried_tokens_total",): 400,
+        ("prefix_cache_hit_tokens_total",): 100,
+        ("preemptions_total",): 7,
+        ("prompt_tokens_total",): 1000,
+        ("output_tokens_total",): 500,
+        ("finished_requests_total", "stop"): 8,
+        ("finished_requests_total", "abort"): 2,
+        ("time_to_first_token",): BUCKETS,
+        ("inter_token_latency",): BUCKETS,
+        ("end_to_end_latency",): BUCKETS,
+        ("queue_time",): BUCKETS,
+    },
     "sglang-0.5.23": {
         ("running_requests",): 4,  # two ranks of one group tell the same requests
         ("waiting_requests",): 5,  # two data-parallel ranks tell different ones

@@ -87,11 +87,10 @@ def test_everything_to_do_comes_with_a_next_step(desk: Path) -> None:
 
 def test_a_broken_settings_file_is_one_finding_per_line(desk: Path) -> None:
     desk.write_text("x: 1\ny: 2\n")
-    assert [message for _, message in of(examined(desk), "settings")] == [
-        f"{desk}:1: x is not a known key; known here: state_dir, catalogue, gateway, controller, "
-        "ticks, history, logging",
-        f"{desk}:2: y is not a known key; known here: state_dir, catalogue, gateway, controller, "
-        "ticks, history, logging",
+    messages = [message for _, message in of(examined(desk), "settings")]
+    assert [each.partition(";")[0] for each in messages] == [
+        f"{desk}:1: x is not a known key",
+        f"{desk}:2: y is not a known key",
     ]
 
 

@@ -6,14 +6,18 @@ import pytest
 
 from collector.errors import ConfigurationError
 from collector.gateway.settings import GatewaySettings
+from collector.ports import TargetIdentity
 from foresail.settings import (
     ControllerSettings,
+    EngineSource,
     HistoryKind,
     HistorySettings,
     LogFormat,
     LoggingSettings,
     LogLevel,
+    PrometheusSettings,
     Settings,
+    SourceSettings,
     TickSettings,
     read_settings,
 )
@@ -42,6 +46,8 @@ def test_every_key_is_optional_and_defaults_are_those_of_the_values(
         controller=ControllerSettings(),
         ticks=TickSettings(),
         history=HistorySettings(),
+        sources=SourceSettings(),
+        prometheus=PrometheusSettings(),
         logging=LoggingSettings(),
     )
 
@@ -90,6 +96,45 @@ logging: {level: debug, format: json}
         kind=HistoryKind.DAY_FILES, bin_seconds=1.0, keep_seconds=600.0, max_bytes=1_048_576
     )
     assert settings.logging == LoggingSettings(level=LogLevel.DEBUG, format=LogFormat.JSON)
+
+
+def test_prometheus_is_named_once_for_all_that_ask_it(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+sources: {engines: prometheus}
+history: {kind: prometheus}
+prometheus:
+  url: https://thanos.example.com/prometheus/
+  timeout: 2s
+  scrape_interval: 30s
+  bearer_token_file: token
+  ca_file: /etc/ca.crt
+  replica_label: pod
+  replica_label_holds: replica_id
+  engine_match: {job: engines}
+  gateway_match: {job: gateway}
+""",
+    )
+    assert settings.sources.engines is EngineSource.PROMETHEUS
+    assert settings.history.kind is HistoryKind.PROMETHEUS
+    assert settings.prometheus == PrometheusSettings(
+        url="https://thanos.example.com/prometheus",
+        timeout_seconds=2.0,
+        scrape_interval_seconds=30.0,
+        bearer_token_path=tmp_path / "token",
+        ca_path=Path("/etc/ca.crt"),
+        replica_label="pod",
+        replica_label_holds=TargetIdentity.REPLICA_ID,
+        engine_match={"job": "engines"},
+        gateway_match={"job": "gateway"},
+    )
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9090", "http://localhost:9090", "https://p"])
+def test_a_token_may_go_to_this_machine_or_be_encrypted(tmp_path: Path, url: str) -> None:
+    settings = read(tmp_path, f"prometheus: {{url: '{url}', bearer_token_file: t}}\n")
+    assert settings.prometheus.url == url
 
 
 def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
@@ -191,6 +236,49 @@ BROKEN = {
     "day files of a memory too short": (
         "history: {kind: day_files, keep: 5m}\n", {},
         "foresail.yaml:1: history.keep must be at least 10m for day_files",
+    ),
+    "bins that prometheus is not asked for": (
+        "prometheus: {url: 'http://p:9090'}\nhistory: {kind: prometheus, bin: 500ms}\n", {},
+        "foresail.yaml:2: history.bin is 0.5 s; prometheus is asked in whole seconds, such as 15s",
+    ),
+    "engines from a Prometheus nobody named": (
+        "sources:\n  engines: prometheus\n", {},
+        "foresail.yaml:2: sources.engines is prometheus, but prometheus.url does not say where it is, "
+        "e.g. http://127.0.0.1:9090",
+    ),
+    "history from a Prometheus nobody named": (
+        "", {"FORESAIL_HISTORY__KIND": "prometheus"},
+        "environment: FORESAIL_HISTORY__KIND is prometheus, but prometheus.url does not say where it "
+        "is, e.g. http://127.0.0.1:9090",
+    ),
+    "source that is none": (
+        "sources: {engines: promtheus}\n", {},
+        "foresail.yaml:1: sources.engines is 'promtheus', must be one of: direct, prometheus; did you mean "
+        "'prometheus'?",
+    ),
+    "url without a scheme": (
+        "prometheus: {url: 'prometheus:9090'}\n", {},
+        "foresail.yaml:1: prometheus.url is 'prometheus:9090', must be a url such as http://127.0.0.1:9090",
+    ),
+    "url with a password": (
+        "prometheus: {url: 'https://me:secret@p/'}\n", {},
+        "foresail.yaml:1: prometheus.url is 'https://…@p/', must not hold a user or password; "
+        "there is bearer_token_file",
+    ),
+    "url with a query": (
+        "prometheus: {url: 'https://p/?tenant=1'}\n", {},
+        "foresail.yaml:1: prometheus.url is 'https://p/?tenant=1', must end after host, port and path; "
+        "the query is added (/api/v1/query)",
+    ),
+    "label that is none": (
+        "prometheus: {replica_label: my-pod}\n", {},
+        "foresail.yaml:1: prometheus.replica_label is 'my-pod', must be a label's name: letters, digits "
+        "and '_', such as namespace",
+    ),
+    "token in the clear": (
+        "prometheus:\n  url: http://p.example:9090\n  bearer_token_file: t\n", {},
+        "foresail.yaml:3: prometheus.bearer_token_file would be sent unencrypted to p.example; say "
+        "https:// in prometheus.url, or leave the token out",
     ),
     "edges that do not rise": (
         "gateway: {latency_edges: {time_to_first_token: [2s, 1s]}}\n", {},

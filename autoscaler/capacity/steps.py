@@ -1,0 +1,116 @@
+"""What tokens cost an engine, fitted to how long its steps take while it works. Pure.
+
+With an iteration of t seconds an engine gives B / t output tokens and computes P / t prompt tokens a
+second; with t = a + o B + d P this divides to 1 = a / t + o x output rate + d x prompt rate: linear
+in what is to be found, and every number in it is measured. `t` is the mean time between two tokens.
+In: increases of counters of all replicas of a variant over the same stretch. Out: non-negative costs
+by weighted least squares with forgetting (normal equations, so that the state stays small).
+"""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from autoscaler.model.state import StepFit, StepRun
+from collector.model.history import FloatArray
+
+MIN_RUN_REPLICA_SECONDS = 60.0
+"""A row spans at least this much of replicas' time: counters move in lumps of whole requests."""
+MIN_GAPS = 50.0
+MIN_BATCH = 4.0
+"""Mean sequences in a batch from which an engine hardly ever rests (by Little's law)."""
+HALF_LIFE_ROWS = 400.0
+MIN_ROWS = 30.0
+MAX_ERROR_RATIO = 0.35
+"""Relative deviation of rows above which a row is taken for a disturbance, once there is a fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimes:
+    """Costs of an engine's work. Seconds."""
+
+    floor_seconds: float  # of a step that gives no token
+    output_seconds_per_token: float  # more of a step per sequence in it
+    prompt_seconds_per_token: float
+
+
+def add_run(fit: StepFit, run: StepRun) -> StepFit:
+    """The fit with one stretch of work; unchanged when the stretch says nothing or contradicts it."""
+    if run.token_gap_seconds <= 0 or run.replica_seconds <= 0:
+        return fit
+    step = run.token_gap_seconds / run.token_gaps
+    output = run.output_tokens / run.replica_seconds
+    prompt = run.prompt_tokens / run.replica_seconds
+    if output * step < MIN_BATCH:
+        return fit
+    row = np.array([1.0 / step, output, prompt])
+    known = step_times(fit)
+    if known is not None and abs(_left_side(row, known) - 1.0) > MAX_ERROR_RATIO:
+        return replace(fit, rejected_rows=fit.rejected_rows + 1)
+    keep = 0.5 ** (1.0 / HALF_LIFE_ROWS)
+    gram = keep * _square(fit.gram) + np.outer(row, row)
+    moment = keep * np.asarray(fit.moment) + row
+    return StepFit(
+        gram=tuple(float(each) for each in gram[np.triu_indices(3)]),
+        moment=tuple(float(each) for each in moment),
+        rows=keep * fit.rows + 1.0,
+    )
+
+
+def is_whole(run: StepRun) -> bool:
+    """Whether a stretch is long enough to be a row."""
+    return run.replica_seconds >= MIN_RUN_REPLICA_SECONDS and run.token_gaps >= MIN_GAPS
+
+
+def step_times(fit: StepFit) -> StepTimes | None:
+    """The fitted costs; None before there is enough to fit."""
+    if fit.rows < MIN_ROWS:
+        return None
+    floor, output, prompt = non_negative(_square(fit.gram), np.asarray(fit.moment))
+    if floor <= 0 or output + prompt <= 0:
+        return None
+    return StepTimes(
+        floor_seconds=floor, output_seconds_per_token=output, prompt_seconds_per_token=prompt
+    )
+
+
+def non_negative(gram: FloatArray, moment: FloatArray) -> tuple[float, ...]:
+    """The x >= 0 that minimises x' G x - 2 m' x: the best of all choices of which may be above 0.
+
+    Three unknowns have seven choices; trying them all is exact, and no iteration can go astray.
+    """
+    size = len(moment)
+    best, least = np.zeros(size), 0.0
+    for count in range(1, size + 1):
+        for free in combinations(range(size), count):
+            x = _solution(gram, moment, free=free)
+            loss = float(x @ gram @ x - 2.0 * moment @ x)
+            if (x >= 0).all() and loss < least:
+                best, least = x, loss
+    return tuple(float(each) for each in best)
+
+
+def _solution(gram: FloatArray, moment: FloatArray, *, free: tuple[int, ...]) -> FloatArray:
+    x = np.zeros(len(moment))
+    index = list(free)
+    scale = np.sqrt(np.maximum(np.diag(gram)[index], 1e-300))
+    scaled = gram[np.ix_(index, index)] / np.outer(scale, scale)
+    ridge = 1e-9 * np.eye(len(index))  # columns in proportion: any split of them serves as well
+    x[index] = np.linalg.solve(scaled + ridge, moment[index] / scale) / scale
+    return x
+
+
+def _square(upper: tuple[float, ...]) -> FloatArray:
+    matrix = np.zeros((3, 3))
+    matrix[np.triu_indices(3)] = upper
+    return np.asarray(matrix + np.triu(matrix, 1).T)
+
+
+def _left_side(row: FloatArray, times: StepTimes) -> float:
+    costs = (
+        times.floor_seconds,
+        times.output_seconds_per_token,
+        times.prompt_seconds_per_token,
+    )
+    return float(row @ np.asarray(costs))

@@ -1,0 +1,1 @@
+"""Replay: recorded traffic against simulated engines, decided by the same code as live control."""

@@ -1,0 +1,179 @@
+"""One policy against one workload on a virtual clock, from the first request to the last.
+
+In: workload, setting, policy, conditions, seed. Out: what became of every request and replica. Same
+inputs, same bytes. Knows no policy by name.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autoscaler.replay.fleet import Fleet, Life, Provisioning
+from autoscaler.replay.score import Score, Served, score
+from autoscaler.replay.service_plant import RequestStatus, ServicePlant
+from autoscaler.replay.view import FleetView, Policy, Setting
+from autoscaler.replay.workload import Workload
+
+GRACE_SECONDS = 600.0
+"""After the last arrival nothing is decided any more; what has not ended by then never will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Everything about a replay that is neither demand nor policy."""
+
+    seed: int = 0
+    initial_replicas: int = 1
+    provisioning: Provisioning = field(default_factory=Provisioning)
+    max_held_requests: int | None = None
+    hold_timeout_seconds: float | None = None
+    kill_seconds: tuple[float, ...] = ()  # a ready replica dies at each of these
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A step of the schedule."""
+
+    time_seconds: float
+    ordered_replicas: int
+    ready_replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All that happened."""
+
+    served: Served
+    lives: tuple[Life, ...]
+    change_seconds: tuple[float, ...]  # one per replica ordered or taken back
+    schedule: tuple[Change, ...]
+    setting: Setting
+    end_seconds: float
+
+    def score(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Score:
+        """Of a window; of the whole trace without one."""
+        return score(
+            self.served,
+            lives=self.lives,
+            change_seconds=self.change_seconds,
+            setting=self.setting,
+            start_seconds=start_seconds,
+            end_seconds=self.end_seconds if end_seconds is None else end_seconds,
+        )
+
+
+def replay(
+    workload: Workload,
+    *,
+    setting: Setting,
+    policy: Policy,
+    conditions: Conditions,
+    end_seconds: float | None = None,
+) -> Outcome:
+    """Runs it. The policy is asked every `interval_seconds`, first after one interval."""
+    run = _Run(workload, setting=setting, policy=policy, conditions=conditions)
+    end = workload.end_seconds if end_seconds is None else end_seconds
+    run.fleet.begin(conditions.initial_replicas)
+    ticks = int(end / policy.interval_seconds)
+    for tick in range(1, ticks + 1):
+        run.step(tick * policy.interval_seconds)
+    run.fleet.advance(end + GRACE_SECONDS)
+    return run.outcome(end)
+
+
+class _Run:
+    def __init__(
+        self, workload: Workload, *, setting: Setting, policy: Policy, conditions: Conditions
+    ) -> None:
+        self._workload = workload
+        self._setting = setting
+        self._policy = policy
+        self._kills = sorted(conditions.kill_seconds, reverse=True)
+        plant = ServicePlant(
+            workload=workload,
+            costs=setting.costs,
+            limits=setting.limits,
+            max_held_requests=conditions.max_held_requests,
+            hold_timeout_seconds=conditions.hold_timeout_seconds,
+        )
+        self.fleet = Fleet(
+            plant=plant,
+            setting=setting,
+            provisioning=conditions.provisioning,
+            random=np.random.default_rng(conditions.seed),
+        )
+        self._changes: list[float] = []
+        self._schedule: list[Change] = []
+
+    def step(self, now: float) -> None:
+        """Everything until `now`, then one look and one order."""
+        while self._kills and self._kills[-1] <= now:
+            self.fleet.advance(self._kills.pop())
+            self.fleet.kill()
+        self.fleet.advance(now)
+        view = fleet_view(self.fleet)
+        wanted = self._policy.desired_replicas(view)
+        limits = self._setting
+        wanted = max(limits.min_replicas, min(wanted, limits.max_replicas))
+        self._changes += [now] * self.fleet.order(wanted)
+        self._note(now, ready=view.ready_replicas)
+
+    def _note(self, now: float, *, ready: int) -> None:
+        ordered = self.fleet.ordered_replicas
+        last = self._schedule[-1] if self._schedule else None
+        if last is None or (last.ordered_replicas, last.ready_replicas) != (ordered, ready):
+            self._schedule.append(
+                Change(time_seconds=now, ordered_replicas=ordered, ready_replicas=ready)
+            )
+
+    def outcome(self, end_seconds: float) -> Outcome:
+        """The result, once everything was run."""
+        return Outcome(
+            served=_served(self.fleet.plant, workload=self._workload),
+            lives=tuple(self.fleet.lives),
+            change_seconds=tuple(self._changes),
+            schedule=tuple(self._schedule),
+            setting=self._setting,
+            end_seconds=end_seconds,
+        )
+
+
+def fleet_view(fleet: Fleet) -> FleetView:
+    """What can be seen of the fleet now; takes what is told once."""
+    plant = fleet.plant
+    output_token_seconds, output_tokens = plant.take_finished()
+    return FleetView(
+        now_seconds=fleet.now_seconds,
+        ordered_replicas=fleet.ordered_replicas,
+        draining_replicas=fleet.draining_replicas,
+        pending_ordered_seconds=fleet.pending_ordered_seconds,
+        lead_times_seconds=fleet.take_lead_times(),
+        replicas=plant.samples(),
+        in_flight_requests=plant.in_flight_requests(),
+        held_requests=plant.held_requests,
+        oldest_held_seconds=plant.oldest_held_seconds,
+        arrived_requests_total=plant.arrived_requests,
+        arrived_prompt_tokens_total=plant.arrived_prompt_tokens,
+        completed_requests_total=plant.completed_requests,
+        completed_prompt_tokens_total=plant.completed_prompt_tokens,
+        completed_output_tokens_total=plant.completed_output_tokens,
+        failed_requests_total=plant.failed_requests,
+        shed_requests_total=plant.shed_requests,
+        first_token_seconds=plant.take_first_tokens(),
+        output_token_seconds=output_token_seconds,
+        finished_output_tokens=output_tokens,
+    )
+
+
+def _served(plant: ServicePlant, *, workload: Workload) -> Served:
+    first = plant.first_token_seconds - workload.arrival_seconds
+    spent = plant.finished_seconds - plant.first_token_seconds
+    after_first = workload.output_tokens - 1
+    mean = np.divide(spent, after_first, out=np.zeros_like(spent), where=after_first > 0)
+    mean[plant.status != RequestStatus.DONE] = np.nan
+    return Served(
+        workload=workload,
+        status=plant.status,
+        first_token_seconds=first,
+        output_token_seconds=mean,
+    )

@@ -1,0 +1,108 @@
+"""How fast the error budget was spent over a long time, remembered in the state. Pure.
+
+In: the cumulative counts of a service's view, tick by tick. Out: a long-run burn rate: bad events over
+allowed ones, with events forgotten exponentially. History reaches hours; objectives reach weeks.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from autoscaler.model.state import BudgetSpending, ObjectiveTotals, ServiceState
+from collector.model.catalogue import Objective, Service, Sli
+from collector.model.histogram import Histogram, good_count
+from collector.model.reading import Reading, fresh_value
+from collector.model.snapshot import ServiceView
+
+MEMORY_SECONDS = 86400.0
+"""Events of a day ago count about a third: long enough to see a day's peak, short enough that a week
+of quiet does not pay for a bad day."""
+MIN_JUDGED_EVENTS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLook:
+    """Bad and allowed events of the worst objective since the last look."""
+
+    seconds: float
+    bad: float
+    allowed: float
+
+
+def spend(
+    state: ServiceState, *, service: Service, view: ServiceView | None, now: float
+) -> ServiceState:
+    """The state with what happened since the last look counted; what was not read counts nothing."""
+    totals = _totals(service, view=view, now=now)
+    if totals is None:
+        return state
+    before, after = state.objective_totals, replace(state, objective_totals=totals)
+    if before is None or len(before.good) != len(totals.good) or before.seconds >= now:
+        return after
+    look = _look(service, before=before, totals=totals)
+    if look is None:
+        return after
+    return replace(after, budget=_with(state.budget, look))
+
+
+def long_burn_rate(state: ServiceState) -> float | None:
+    """Bad over allowed events; None while nothing was judged."""
+    spending = state.budget
+    return spending.bad / spending.allowed if spending.allowed > 0 else None
+
+
+def _with(spending: BudgetSpending, look: BudgetLook) -> BudgetSpending:
+    keep = math.exp(-look.seconds / MEMORY_SECONDS)
+    return BudgetSpending(
+        bad=keep * spending.bad + look.bad, allowed=keep * spending.allowed + look.allowed
+    )
+
+
+def _look(
+    service: Service, *, before: ObjectiveTotals, totals: ObjectiveTotals
+) -> BudgetLook | None:
+    """The worst objective's; None when a counter fell."""
+    looks = []
+    for index, objective in enumerate(service.objectives):
+        judged = totals.judged[index] - before.judged[index]
+        good = totals.good[index] - before.good[index]
+        if judged < 0 or good < 0:
+            return None
+        allowed = judged * (1.0 - objective.target_ratio)
+        bad = max(0.0, judged - good)
+        looks.append(BudgetLook(seconds=totals.seconds - before.seconds, bad=bad, allowed=allowed))
+    judged_looks = [look for look in looks if look.allowed > 0]
+    return max(judged_looks, key=lambda look: look.bad / look.allowed, default=None)
+
+
+def _totals(
+    service: Service, *, view: ServiceView | None, now: float
+) -> ObjectiveTotals | None:
+    if view is None or not service.objectives:
+        return None
+    counted = [_counted(objective, view=view) for objective in service.objectives]
+    known = [each for each in counted if each is not None]
+    if len(known) != len(counted):
+        return None
+    return ObjectiveTotals(
+        seconds=now,
+        good=tuple(good for good, _ in known),
+        judged=tuple(judged for _, judged in known),
+    )
+
+
+def _counted(objective: Objective, *, view: ServiceView) -> tuple[float, float] | None:
+    """(good, judged) events since the counters began; refused requests are judged, and bad."""
+    failed = fresh_value(view.traffic.failed_requests_total)
+    shed = fresh_value(view.traffic.shed_requests_total)
+    completed = fresh_value(view.traffic.completed_requests_total)
+    if failed is None or shed is None or completed is None:
+        return None
+    if objective.threshold_seconds is None:
+        return completed, completed + failed + shed
+    latency: Reading[Histogram] = getattr(view.latency, objective.sli.value)
+    histogram = fresh_value(latency)
+    if histogram is None:
+        return None
+    good = good_count(histogram, threshold=objective.threshold_seconds)
+    refused = failed + shed if objective.sli is Sli.TIME_TO_FIRST_TOKEN else 0.0
+    return None if good is None else (good, histogram.total + refused)

@@ -1,0 +1,29 @@
+"""How much margin a service is given, from how fast it spends its error budget. Pure.
+
+In: the long-run burn rate. Out: a deviate of the demand forecast, in standard deviations: above 0
+more than the median demand is provided for, below 0 less. Each service should end its window at its
+objective: unspent budget is money, overspent budget is a broken promise.
+"""
+
+import math
+
+INITIAL_DEVIATES = 1.0
+"""Before anything was judged: about the P84 of demand."""
+MIN_DEVIATES = -1.0
+MAX_DEVIATES = 2.5
+DEVIATES_PER_DOUBLING = 0.5
+"""Change per doubling of the burn rate."""
+LEAST_BURN = 1.0 / 64.0
+
+
+def headroom_deviates(burn_rate: float | None) -> float:
+    """Where in its forecast a service is sized; rises with the burn rate, within bounds."""
+    if burn_rate is None:
+        return INITIAL_DEVIATES
+    doublings = math.log2(max(burn_rate, LEAST_BURN))
+    wanted = NEUTRAL_DEVIATES + DEVIATES_PER_DOUBLING * doublings
+    return min(MAX_DEVIATES, max(MIN_DEVIATES, wanted))
+
+
+NEUTRAL_DEVIATES = 1.0
+"""At a burn rate of 1: what is spent is what is allowed."""

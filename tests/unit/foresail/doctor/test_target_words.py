@@ -1,0 +1,139 @@
+"""Addresses and thresholds as people type them, ranges of versions, and pages that mean harm."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.clock import VirtualClock
+from collector.contract.loader import load_contracts
+from collector.errors import ConfigurationError
+from collector.model.catalogue import Sli
+from collector.model.contract import VersionRange
+from collector.ports import Exposition, Reply
+from foresail.doctor.targets import Address, TargetReport, address_of, thresholds_of
+from foresail.doctor.targets.examination import Question, examine_targets
+from foresail.doctor.targets.versions import KnownVersion, evident_versions, range_text
+from foresail.doctor.targets.visit import Asked, Visitor
+
+CONTRACTS = load_contracts()
+
+ADDRESSES = {
+    "bare": ("127.0.0.1:8000", "http://127.0.0.1:8000", None),
+    "with its page": ("http://h:8000/metrics", "http://h:8000", None),
+    "slash at the end": ("https://h/", "https://h", None),
+    "another path": ("http://h/a/metrics", "http://h", "/a/metrics"),
+    "v6": ("http://[::1]:8000/metrics/", "http://[::1]:8000", None),
+}
+
+
+@pytest.mark.parametrize(("text", "base", "path"), ADDRESSES.values(), ids=ADDRESSES)
+def test_an_address_with_or_without_scheme_and_page(text: str, base: str, path: str | None) -> None:
+    assert address_of(text) == Address(name=base, base_url=base, path=path)
+
+
+@pytest.mark.parametrize("text", ["unix:/run/g.sock", "unix:///run/g.sock"])
+def test_a_unix_socket(text: str) -> None:
+    assert address_of(text).unix_socket_path == "/run/g.sock"
+
+
+@pytest.mark.parametrize("text", ["", "http://", "ftp://h", "http://h:x", "unix:", "unix:/", "h:0"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="URL must be an address such as"):
+        address_of(text)
+
+
+def test_thresholds_are_gathered_by_what_they_are_about() -> None:
+    typed = ["time_to_first_token<=1s", "inter_token_latency <= 50ms", "time_to_first_token<=250ms"]
+    assert thresholds_of(typed) == {
+        Sli.TIME_TO_FIRST_TOKEN: (1.0, 0.25),
+        Sli.INTER_TOKEN_LATENCY: (0.05,),
+    }
+
+
+RANGES = st.builds(
+    lambda pair, has_lower, has_upper: VersionRange(
+        lower=(pair[0],) if has_lower else None, upper=(pair[1],) if has_upper else None
+    ),
+    st.tuples(st.integers(0, 9), st.integers(10, 20)),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(known=RANGES, asked=RANGES, exact=st.none() | st.tuples(st.integers(0, 20)))
+def test_a_version_is_never_both_inside_and_outside(
+    known: VersionRange, asked: VersionRange, exact: tuple[int, ...] | None
+) -> None:
+    version = KnownVersion(exact=exact, evident=known)
+    assert not (version.is_in(asked) and version.is_outside(asked))
+
+
+def test_names_of_the_past_are_not_believed_beside_newer_ones() -> None:
+    old, new = VersionRange(upper=(0, 12)), VersionRange(lower=(0, 17))
+    assert evident_versions([old, new]) == VersionRange(lower=(0, 17))
+    assert evident_versions([old]) == VersionRange(upper=(0, 12))
+    assert evident_versions([]) == VersionRange()
+
+
+@pytest.mark.parametrize(
+    ("versions", "words"),
+    [
+        (VersionRange(lower=(0, 9, 2), upper=(0, 12)), "from 0.9.2 to before 0.12"),
+        (VersionRange(lower=(0, 9)), "from 0.9 on"),
+        (VersionRange(upper=(1,)), "before 1"),
+        (VersionRange(lower=(0,)), "all versions"),
+    ],
+    ids=["both", "lower", "upper", "none"],
+)
+def test_a_range_in_words(versions: VersionRange, words: str) -> None:
+    assert range_text(versions) == words
+
+
+def examined(page: str) -> TargetReport:
+    class OnePage:
+        async def read_expositions(self, targets):
+            return {
+                each.key: Exposition(
+                    key=each.key,
+                    text=page,
+                    error=None,
+                    observed_timestamp_seconds=0.0,
+                    reply=Reply(status=200, server_timestamp_seconds=None, elapsed_seconds=0.0),
+                )
+                for each in targets
+            }
+
+    visitor = Visitor(reader=OnePage(), clock=VirtualClock(), contracts=CONTRACTS)
+    question = Question(asked=Asked(address=address_of("http://h")))
+    return asyncio.run(examine_targets([question], visitor=visitor))[0]
+
+
+NAMES = sorted(
+    f"{source.names[0]}{part}"
+    for rule in CONTRACTS.engines["vllm"].rules.values()  # type: ignore[index]  # a StrEnum's text
+    for source in rule.sources
+    for part in ("", "_bucket")
+)
+LINES = st.tuples(
+    st.sampled_from(NAMES),
+    st.sampled_from(["", "{", '{le="1"}', '{le="x"}', '{engine="\x1b[2J"}', '{reason="a\\n"}']),
+    st.sampled_from(["1", "NaN", "-3", "+Inf", "", "x", "1e999"]),
+).map(" ".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(page=st.text() | st.lists(LINES).map(lambda lines: "\n".join([*lines, ""])))
+def test_no_page_breaks_the_doctor_and_a_bad_value_is_not_called_told(page: str) -> None:
+    report = examined(page)
+    assert report.http_status == 200
+    assert report.findings or report.signals
+    for each in report.findings:
+        assert (each.status.value == "ok") == (each.next_step is None)
+
+
+def test_a_page_of_many_series_is_answered() -> None:
+    page = "".join(f'vllm:num_requests_running{{model_name="{n}"}} 1\n' for n in range(20_000))
+    label = next(each for each in examined(page).findings if each.kind.value == "label")
+    assert len(label.message) < 300
