@@ -45,7 +45,8 @@ class LiveView:
             ledger=self._ledger.summary,
             ledger_records=self._ledger.records,
             routes=self._routes_report(),
-            gateway_url=parts.settings.gateway.url,
+            has_gateway=parts.settings.has_gateway,
+            gateway_url=parts.settings.gateway.url if parts.settings.has_gateway else None,
         )
 
     def decisions(

@@ -73,6 +73,7 @@ class ControllerReport:
     ledger: LedgerSummary | None = None
     ledger_records: tuple[LedgerRecord, ...] = ()  # a few, newest first
     routes: RoutesReport | None = None
+    has_gateway: bool = True  # False: clients come through a gateway of the owner's
     gateway_url: str | None = None  # where clients send requests
 
 

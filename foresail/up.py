@@ -45,7 +45,7 @@ async def _up(settings: Settings, *, stop_engines: bool, say: Say) -> int:
     with _announced(settings.state_dir):
         try:
             await supervisor.start()
-            say(f"gateway: {settings.gateway.url}/v1   page: {controller_url(settings)}")
+            say(f"{_endpoint(settings)}   page: {controller_url(settings)}")
             say(f"logs: {settings.state_dir / 'logs'}   Ctrl-C ends it")
             return await _until(stop, supervisor=supervisor)
         finally:
@@ -76,19 +76,18 @@ async def _until(stop: asyncio.Event, *, supervisor: Supervisor) -> int:
 def make_supervisor(
     settings: Settings, *, stop_engines: bool, clock: Clock, say: Say
 ) -> Supervisor:
-    """The gateway and the controller of these settings, not started yet.
+    """The controller of these settings and, unless it is left out, the gateway; not started yet.
 
     Raises ConfigurationError for settings that were made in code and written nowhere.
     """
     if settings.settings_path is None:
         raise ConfigurationError("up: the settings are in no file; write foresail.yaml first")
     flags = ("--stop-engines",) if stop_engines else ()
-    return Supervisor(
-        children=(
-            _child(settings, "gateway", flags=(), clock=clock, say=say),
-            _child(settings, "controller", flags=flags, clock=clock, say=say),
-        )
-    )
+    controller = _child(settings, "controller", flags=flags, clock=clock, say=say)
+    if not settings.has_gateway:
+        return Supervisor(children=(controller,))
+    gateway = _child(settings, "gateway", flags=(), clock=clock, say=say)
+    return Supervisor(children=(gateway, controller))
 
 
 def _child(
@@ -111,6 +110,12 @@ def _child(
         end_timeout_seconds=end_seconds,
     )
     return Child(settings=command, clock=clock, say=say)
+
+
+def _endpoint(settings: Settings) -> str:
+    if settings.has_gateway:
+        return f"gateway: {settings.gateway.url}/v1"
+    return "gateway: left out (gateway.enabled: false)"
 
 
 def controller_url(settings: Settings) -> str:

@@ -17,8 +17,8 @@ from autoscaler.forecast.conformal import (
     plain_margins,
 )
 from autoscaler.forecast.lookback import Lookback, look_back
-from autoscaler.forecast.members import levels_now, member_count, member_logs
-from autoscaler.forecast.mixture import MAX_LOG, mixed_logs
+from autoscaler.forecast.members import levels_now, member_count, member_logs, prior_errors, rivals
+from autoscaler.forecast.mixture import MAX_LOG, guarded_logs
 from autoscaler.forecast.score import score_due
 from autoscaler.model.forecast_state import (
     DemandBins,
@@ -42,14 +42,14 @@ def empty_state(services: tuple[ServiceName, ...], *, task: ForecastTask) -> For
 
     return ForecastState(
         services=services,
-        loss=full(*shape, member_count(task)),
-        loss_weight=full(*shape, member_count(task)),
+        loss=full(*shape, member_count(task) + 1),
+        loss_weight=full(*shape, member_count(task) + 1),
         residuals=full(*shape, task.residual_count, value=np.nan),
         residual_total=np.zeros(shape, dtype=np.int64),
         level_shift=full(*shape),
         covered=full(*shape, value=PROMISED_RATIO),
         scored=full(*shape),
-        pending_members=full(*pending, member_count(task), value=np.nan),
+        pending_members=full(*pending, member_count(task) + 1, value=np.nan),
         pending_median=full(*pending, value=np.nan),
         pending_upper=full(*pending, value=np.nan),
         pending_due=np.full(pending[1:], np.inf),
@@ -81,10 +81,10 @@ def predict(
 ) -> Prediction:
     """Quantiles of the task's target per service, each at its own horizon; shape (n_services,)."""
     look = look_back(bins, task=task)
-    members = member_logs(look, task=task, models=models, horizons=horizon_seconds[:, None])[:, 0]
+    members = member_logs(look, state=state, task=task, models=models, horizons=horizon_seconds[:, None])[:, 0]
     rows = np.arange(len(bins.services))
     near = nearest_bucket(horizon_seconds, task=task)
-    median = mixed_logs(members, loss=state.loss[rows, near], weight=state.loss_weight[rows, near])
+    median, _ = guarded_logs(members, loss=state.loss[rows, near], weight=state.loss_weight[rows, near], prior=prior_errors(task, horizons=horizon_seconds), rivals=rivals(task))
     counts = np.minimum(state.residual_total[rows, near], task.residual_count)
     trusted, learning = is_trusted(state)[rows, near], counts < MIN_ERRORS
     levels, is_known = levels_now(look, task=task)
@@ -128,8 +128,8 @@ def _with_new_forecasts(
         return state
     slots = np.argmin(waiting[chosen], axis=1)
     ahead = horizons[chosen][None, :]
-    members = member_logs(look, task=task, models=models, horizons=ahead)
-    median = mixed_logs(members, loss=state.loss[:, chosen], weight=state.loss_weight[:, chosen])
+    members = member_logs(look, state=state, task=task, models=models, horizons=ahead)
+    median, mixed = guarded_logs(members, loss=state.loss[:, chosen], weight=state.loss_weight[:, chosen], prior=prior_errors(task, horizons=horizons[chosen]), rivals=rivals(task))
     counts = np.minimum(state.residual_total[:, chosen], task.residual_count)
     margin = error_quantiles(
         state.residuals[:, chosen],
@@ -142,7 +142,7 @@ def _with_new_forecasts(
         "pending_median": state.pending_median.copy(),
         "pending_upper": state.pending_upper.copy(),
     }
-    pending["pending_members"][:, chosen, slots] = members
+    pending["pending_members"][:, chosen, slots] = np.concatenate([members, mixed[..., None]], axis=-1)
     pending["pending_median"][:, chosen, slots] = median
     pending["pending_upper"][:, chosen, slots] = np.where(
         counts >= MIN_ERRORS, median + margin, np.nan

@@ -12,7 +12,15 @@ curve does, from where it is now.
 import numpy as np
 
 from autoscaler.forecast.lookback import Lookback, window_mean
-from autoscaler.model.forecast_state import BoolArray, Curve, FittedModels, ForecastTask, Target
+from autoscaler.forecast.mixture import mixed_logs
+from autoscaler.model.forecast_state import (
+    BoolArray,
+    Curve,
+    FittedModels,
+    ForecastState,
+    ForecastTask,
+    Target,
+)
 from collector.model.history import FloatArray
 
 SLOPE_DAMPING_RATIO = 0.5
@@ -20,6 +28,7 @@ MAX_SLOPE_LOG = 0.7
 """A ramp is believed up to twice the level."""
 ANCHORED_SHRINK_RATIO = 0.7
 """Share of the curve's change that is believed; the rest is the curve's own noise."""
+FAR_SECONDS = 3 * 3600.0
 MAX_ANCHORED_LOG = 1.6
 """An anchored curve changes the level by a factor of five at most."""
 
@@ -29,12 +38,37 @@ def member_count(task: ForecastTask) -> int:
     return 2 + len(task.level_windows_seconds) + 2 * len(Curve)
 
 
+def rivals(task: ForecastTask) -> BoolArray:
+    """(n_members,) the two naive forecasts, which the mixture must not be worse than."""
+    marks = np.zeros(member_count(task), dtype=bool)
+    marks[[0, 2 + len(task.level_windows_seconds)]] = True
+    return marks
+
+
+def prior_errors(task: ForecastTask, *, horizons: FloatArray) -> FloatArray:
+    """What a member never scored is taken for, relative to the average; (*horizons.shape, n_members).
+
+    Minutes ahead, now knows more than yesterday; hours ahead, the time of day knows more than now.
+    """
+    absolute = np.zeros(member_count(task), dtype=bool)
+    first = 2 + len(task.level_windows_seconds)
+    absolute[first : first + len(Curve)] = True
+    is_far = horizons[..., None] >= FAR_SECONDS
+    return np.where(absolute, np.where(is_far, 0.5, 2.0), 1.0)
+
+
 def member_logs(
-    look: Lookback, *, task: ForecastTask, models: FittedModels | None, horizons: FloatArray
+    look: Lookback,
+    *,
+    state: ForecastState,
+    task: ForecastTask,
+    models: FittedModels | None,
+    horizons: FloatArray,
 ) -> FloatArray:
     """Forecasts as log(1 + demand / unit), shape (n_services, n_horizons, n_members).
 
-    `horizons`: seconds, shape (1, n_horizons) or (n_services, n_horizons).
+    `horizons`: seconds, shape (1, n_horizons) or (n_services, n_horizons). Ramps and curves start
+    from the mixture of levels that did best at the shortest horizon, where noise is all there is.
     """
     services, count = look.logs.shape[0], horizons.shape[1]
     members = np.full((services, count, member_count(task)), np.nan)
@@ -42,12 +76,15 @@ def member_logs(
     if not levels.size:
         return members
     flat = levels.shape[1]
+    start = mixed_logs(
+        levels, loss=state.loss[:, 0, :flat], weight=state.loss_weight[:, 0, :flat]
+    )
     members[:, :, :flat] = levels[:, None, :]
-    members[:, :, flat] = levels[:, 1, None] + _slope(look, task=task, horizons=horizons)
+    members[:, :, flat] = start[:, None] + _slope(look, task=task, horizons=horizons)
     if models is not None:
         absolute, change = curve_logs(models, look=look, task=task, horizons=horizons)
         members[:, :, flat + 1 : flat + 1 + len(Curve)] = absolute
-        members[:, :, flat + 1 + len(Curve) :] = levels[:, 2, None, None] + change
+        members[:, :, flat + 1 + len(Curve) :] = start[:, None, None] + change
     members[~is_known] = np.nan
     return members
 
@@ -90,7 +127,7 @@ def curve_logs(
 ) -> tuple[FloatArray, FloatArray]:
     """(absolute logs, believed change from now), both (n_services, n_horizons, n_curves).
 
-    NaN for a curve that is not available or ends before the horizon.
+    NaN for a curve that says nothing now or then, or ends before the horizon.
     """
     nodes = models.per_second.shape[2]
     begin = (look.end_timestamp_seconds - models.start_timestamp_seconds) / models.step_seconds
@@ -100,12 +137,13 @@ def curve_logs(
         missing = np.full((look.logs.shape[0], horizons.shape[1], len(Curve)), np.nan)
         return missing, missing
     part = models.per_second[:, :, first_node : last_node + 1]
-    logs = np.log1p(np.maximum(part, 0.0) / look.unit[:, None])
+    is_known = models.is_known[:, :, first_node : last_node + 1]
+    logs = np.where(is_known, np.log1p(np.maximum(part, 0.0) / look.unit[:, None]), np.nan)
     now = _interpolated(logs, position=np.full_like(last, begin - first_node))
     then = _interpolated(logs, position=last - first_node)
     if task.target is Target.PEAK:
         then = np.maximum(np.maximum(then, now), _highest_between(logs, end=last - first_node))
-    usable = models.is_available[:, :, None] & (last < nodes - 1)
+    usable = np.broadcast_to(last < nodes - 1, then.shape)
     change = np.clip(ANCHORED_SHRINK_RATIO * (then - now), -MAX_ANCHORED_LOG, MAX_ANCHORED_LOG)
     absolute, change = np.where(usable, then, np.nan), np.where(usable, change, np.nan)
     return np.moveaxis(absolute, 0, 2), np.moveaxis(change, 0, 2)

@@ -5,6 +5,8 @@ Runs in a worker process; its result enters a later tick as an event. It must no
 the end of its bins.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from autoscaler.forecast.fourier import fourier_curve
@@ -23,46 +25,46 @@ PROFILE_FADE_RATIO = 0.7
 """A day counts this much of the day after it: a week of days smooths noise, the last ones lead."""
 SMOOTHING = (0.5, 1.0, 0.5)
 MIN_KNOWN_RATIO = 0.1
-"""Share of a curve's points that must come from data; the others are filled from the next wider one."""
+"""Share of the history that must have been measured for a smooth curve through it."""
 
 
 def refit(history: DemandBins, *, task: ForecastTask, ahead_seconds: float) -> FittedModels:
     """Curves from the end of `history` to `ahead_seconds` after it, in the history's unit.
 
-    A curve is not available for a service without what it needs: a day for the daily ones, a week
-    for last week's. STATSMODELS is left free for `with_curve`.
+    A curve is unknown where its past was not measured: before there is a day of it, nearly
+    everywhere. STATSMODELS is left free for `with_curve`.
     """
     step = history.bin_seconds
     ahead = int(np.ceil(ahead_seconds / step)) + 1
     unit = history.request_size / step
     logs, known = _known_logs(history, unit=unit)
-    curves = np.zeros((len(Curve), logs.shape[0], ahead + 1))
-    available = np.zeros((len(Curve), logs.shape[0]), dtype=bool)
     day = round(DAY_SECONDS / step)
-    usual = (logs * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1.0)
-    profile, profile_weight = _seen_before(
-        logs, known=known, ahead=ahead, period=day, cycles=PROFILE_DAYS
-    )
-    profile = np.where(profile_weight > 0, profile, usual[:, None])
-    for curve, period in ((Curve.YESTERDAY, day), (Curve.LAST_WEEK, 7 * day)):
-        seen, weight = _seen_before(logs, known=known, ahead=ahead, period=period, cycles=1)
-        place = list(Curve).index(curve)
-        curves[place] = np.where(weight > 0, seen, profile)
-        available[place] = (weight > 0).mean(axis=1) >= MIN_KNOWN_RATIO
-    curves[list(Curve).index(Curve.PROFILE)] = profile
-    available[list(Curve).index(Curve.PROFILE)] = (profile_weight > 0).mean(axis=1) >= MIN_KNOWN_RATIO
-    if logs.shape[1] >= day:
-        place = list(Curve).index(Curve.FOURIER)
-        smooth = fourier_curve(logs, weights=known, bin_seconds=step, ahead=ahead)
-        curves[place] = np.clip(smooth, 0.0, logs.max(axis=1, initial=0.0)[:, None])
-        available[place] = known.sum(axis=1) >= MIN_KNOWN_RATIO * day
+    curves = {
+        Curve.YESTERDAY: seen_before(logs, known=known, ahead=ahead, period=day, cycles=1),
+        Curve.PROFILE: seen_before(logs, known=known, ahead=ahead, period=day, cycles=PROFILE_DAYS),
+        Curve.LAST_WEEK: seen_before(logs, known=known, ahead=ahead, period=7 * day, cycles=1),
+        Curve.FOURIER: _fourier(logs, known=known, ahead=ahead, bin_seconds=step),
+        Curve.STATSMODELS: (np.zeros((len(logs), ahead + 1)), np.zeros((len(logs), ahead + 1))),
+    }
     return FittedModels(
         services=history.services,
         start_timestamp_seconds=_first_point(history, task=task),
         step_seconds=step,
-        per_second=np.expm1(curves) * unit[:, None],
-        is_available=available,
+        per_second=np.stack([np.expm1(curves[each][0]) * unit[:, None] for each in Curve]),
+        is_known=np.stack([curves[each][1] > 0 for each in Curve]),
     )
+
+
+def _fourier(
+    logs: FloatArray, *, known: FloatArray, ahead: int, bin_seconds: float
+) -> tuple[FloatArray, FloatArray]:
+    """(smooth curve within what was ever seen, its weight): none with less than a day of history."""
+    if logs.shape[1] * bin_seconds < DAY_SECONDS:
+        return np.zeros((len(logs), ahead + 1)), np.zeros((len(logs), ahead + 1))
+    smooth = fourier_curve(logs, weights=known, bin_seconds=bin_seconds, ahead=ahead)
+    is_fitted = known.mean(axis=1) >= MIN_KNOWN_RATIO
+    weight = np.repeat(is_fitted[:, None], ahead + 1, axis=1).astype(np.float64)
+    return np.clip(smooth, 0.0, logs.max(axis=1, initial=0.0)[:, None]), weight
 
 
 def _first_point(history: DemandBins, *, task: ForecastTask) -> float:
@@ -77,7 +79,7 @@ def _known_logs(history: DemandBins, *, unit: FloatArray) -> tuple[FloatArray, F
     return np.log1p(np.where(known, rate, 0.0) / unit[:, None]), known.astype(np.float64)
 
 
-def _seen_before(
+def seen_before(
     logs: FloatArray, *, known: FloatArray, ahead: int, period: int, cycles: int
 ) -> tuple[FloatArray, FloatArray]:
     """(faded mean log at the same phase of the last `cycles` periods, its weight).
@@ -100,16 +102,10 @@ def _seen_before(
 
 
 def with_curve(
-    models: FittedModels, *, curve: Curve, per_second: FloatArray, is_available: BoolArray
+    models: FittedModels, *, curve: Curve, per_second: FloatArray, is_known: BoolArray
 ) -> FittedModels:
-    """The models with one curve put in. Shapes (n_services, n_points) and (n_services,)."""
+    """The models with one curve put in; both of shape (n_services, n_points)."""
     place = list(Curve).index(curve)
-    curves, available = models.per_second.copy(), models.is_available.copy()
-    curves[place], available[place] = np.maximum(per_second, 0.0), is_available
-    return FittedModels(
-        services=models.services,
-        start_timestamp_seconds=models.start_timestamp_seconds,
-        step_seconds=models.step_seconds,
-        per_second=curves,
-        is_available=available,
-    )
+    curves, known = models.per_second.copy(), models.is_known.copy()
+    curves[place], known[place] = np.where(is_known, per_second, 0.0), is_known
+    return replace(models, per_second=curves, is_known=known)

@@ -7,6 +7,7 @@ Chosen by reason and on half of the recorded series, checked on the other half
 from autoscaler.model.forecast_state import ForecastTask, Target
 
 MINUTE_SECONDS = 60.0
+HALF_HOUR_SECONDS = 1800.0
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
 
@@ -30,7 +31,7 @@ COUNT_TASK = ForecastTask(
     smooth_seconds=600.0,
     horizon_seconds=(600.0, 1800.0, HOUR_SECONDS, 6 * HOUR_SECONDS, DAY_SECONDS),
     level_windows_seconds=(1200.0, 2400.0, 7200.0, 6 * HOUR_SECONDS, DAY_SECONDS),
-    slope_window_seconds=HOUR_SECONDS,
+    slope_window_seconds=HALF_HOUR_SECONDS,
     loss_half_life_bins=144.0,  # a day
     residual_count=288,
     pending_count=144,

@@ -112,7 +112,7 @@ class FittedModels:
     start_timestamp_seconds: float  # of the first point
     step_seconds: float
     per_second: FloatArray  # (n_curves, n_services, n_points), curves in the order of Curve
-    is_available: BoolArray  # (n_curves, n_services)
+    is_known: BoolArray  # same shape; False: the curve says nothing about this point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

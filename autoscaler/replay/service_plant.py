@@ -338,7 +338,7 @@ def _kernel() -> ModuleType:
         if missing.name != "numba":
             raise
         raise ReplayError(
-            "replay needs the package numba; pip install 'foresail[replay]'"
+            "replay needs the package numba; pip install 'foresail[backtest]'"
         ) from None
     return kernel
 

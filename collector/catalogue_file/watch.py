@@ -7,6 +7,7 @@ replaces the file nor one that is halfway through writing it can bring in half a
 well be valid, with fewer services): a change is taken once it was the same at two polls.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,17 @@ class _Version:
 class CatalogueWatch:
     """Holds the catalogue in force. Not thread-safe; one per process."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the file once. Raises CatalogueError: there is no old one to fall back to."""
+    def __init__(
+        self, path: Path, *, check: Callable[[Catalogue], None] = lambda catalogue: None
+    ) -> None:
+        """Reads the file once. Raises CatalogueError: there is no old one to fall back to.
+
+        `check` raises CatalogueError for a valid catalogue that cannot be in force in this setup.
+        """
         self._path = path
+        self._check = check
         self._taken = self._met = _version(path)
-        self._current = read_catalogue(path)
+        self._current = self._read()
         self._problem: str | None = None
 
     @property
@@ -54,15 +61,20 @@ class CatalogueWatch:
         if is_settled and version != self._taken:
             # The version of before the reading: a write during it is a change at the next poll.
             self._taken = version
-            self._read()
+            self._take()
         return self._current
 
-    def _read(self) -> None:
+    def _take(self) -> None:
         try:
-            self._current = read_catalogue(self._path)
+            self._current = self._read()
             self._problem = None
         except CatalogueError as error:
             self._problem = "; ".join(str(error).splitlines())
+
+    def _read(self) -> Catalogue:
+        catalogue = read_catalogue(self._path)
+        self._check(catalogue)
+        return catalogue
 
 
 def _version(path: Path) -> _Version | None:

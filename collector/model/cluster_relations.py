@@ -32,25 +32,28 @@ _CLAIMED_BY_LABEL: Final = (
 )
 """Where kinds that are not looked at (StatefulSet, Revision) stand in between, pods tell by a label."""
 
-_Owner: TypeAlias = ReplicaSet | Workload | InferenceService | LlmInferenceService
+_Target: TypeAlias = Workload | InferenceService | LlmInferenceService
 Owners: TypeAlias = Mapping[ObjectReference, ObjectIdentity]
 """{object: who it is} of all that may stand between a pod and what its owner wrote."""
 
 
 def owners(view: ClusterView) -> Owners:
     """Everything that can own pods, for `owner_chain`; made once per view."""
-    kinds: tuple[Reading[tuple[_Owner, ...]], ...] = (
-        view.replica_sets,
-        view.deployments,
-        view.leader_worker_sets,
-        view.inference_services,
-        view.llm_inference_services,
+    found: tuple[ReplicaSet | _Target, ...] = (
+        *(known_value(view.replica_sets) or ()),
+        *_targets(view),
     )
-    return {
-        each.identity.reference: each.identity
-        for reading in kinds
-        for each in known_value(reading) or ()
-    }
+    return {each.identity.reference: each.identity for each in found}
+
+
+def _targets(view: ClusterView) -> tuple[_Target, ...]:
+    """Everything that has a number of replicas of its own."""
+    return (
+        *(known_value(view.deployments) or ()),
+        *(known_value(view.leader_worker_sets) or ()),
+        *(known_value(view.inference_services) or ()),
+        *(known_value(view.llm_inference_services) or ()),
+    )
 
 
 def owner_chain(pod: Pod, *, known: Owners) -> tuple[ObjectReference, ...]:
@@ -152,21 +155,5 @@ def _own_claims(who: ObjectIdentity, writers: tuple[FieldWriter, ...]) -> Iterat
         )
 
 
-def _find(
-    view: ClusterView, target: ObjectReference
-) -> Workload | InferenceService | LlmInferenceService | None:
-    kinds: tuple[Reading[tuple[Workload | InferenceService | LlmInferenceService, ...]], ...] = (
-        view.deployments,
-        view.leader_worker_sets,
-        view.inference_services,
-        view.llm_inference_services,
-    )
-    return next(
-        (
-            each
-            for reading in kinds
-            for each in known_value(reading) or ()
-            if each.identity.reference == target
-        ),
-        None,
-    )
+def _find(view: ClusterView, target: ObjectReference) -> _Target | None:
+    return next((each for each in _targets(view) if each.identity.reference == target), None)

@@ -8,7 +8,7 @@ readings; that is `normalise`.
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from collector.model.contract import SeriesKind, SignalRule
 from collector.ports import (
     Exposition,
     ExpositionReader,
+    InstantAnswer,
     InstantReader,
     InstantSample,
     ScrapeTarget,
@@ -130,11 +131,12 @@ class PrometheusReader:
         scrapes = self._scrapes(by=", ".join(names))
         if not scrapes.times:
             return self._without(targets, why=scrapes.silence())
-        pages = _Pages(wanted, names=names, errors=scrapes.errors)
-        for expression in _queries(self._rules(), by=names, labels=self._labels):
-            answer = self._api.query(expression)
-            pages.errors += [answer.error] if answer.error else []
-            pages.add(answer.samples)
+        pages = _Pages(wanted, names=names, scrapes=scrapes)
+        rules = tuple(self._rules())
+        for expression in _sums(rules, by=names, labels=self._labels):
+            pages.add(self._api.query(expression))
+        for expression in _whole_series(rules, labels=self._labels):
+            pages.add_whole(self._api.query(expression))
         return {
             target.key: self._exposition(target, pages=pages, scrapes=scrapes) for target in targets
         }
@@ -143,10 +145,10 @@ class PrometheusReader:
         up = f"up{self._labels.selector()}"
         times = self._api.query(f"min by ({by}) (timestamp({up}) * ({up} == 1))")
         if not times.samples:
-            return _Scrapes(times=(), counts=(), errors=[times.error] if times.error else [])
-        counts = self._api.query(f"count by ({by}) ({up} == 1)")
-        errors = [answer.error for answer in (times, counts) if answer.error]
-        return _Scrapes(times=times.samples, counts=counts.samples, errors=errors)
+            return _Scrapes(times=(), targets=(), errors=[times.error] if times.error else [])
+        targets = self._api.query(f"{up} == 1")
+        errors = [answer.error for answer in (times, targets) if answer.error]
+        return _Scrapes(times=times.samples, targets=targets.samples, errors=errors)
 
     def _exposition(
         self, target: ScrapeTarget, *, pages: "_Pages", scrapes: "_Scrapes"
@@ -157,11 +159,9 @@ class PrometheusReader:
         if not times or not all(math.isfinite(each) for each in times):
             why = f"Prometheus has no answer of the target {{{shown}}}"
             return self._silence(target, why=scrapes.silence(why))
-        copies = sum(_values(scrapes.counts, labels=labels))
+        copies = len(_values(scrapes.targets, labels=labels))
         if copies > 1:  # every counter would be told that many times over
-            why = (
-                f"Prometheus scrapes {copies:g} targets {{{shown}}}; name labels that only one has"
-            )
+            why = f"Prometheus scrapes {copies} targets {{{shown}}}; name labels that only one has"
             return self._silence(target, why=f"{why}, under prometheus.engine_match or match")
         return Exposition(
             key=target.key,
@@ -181,10 +181,10 @@ class PrometheusReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scrapes:
-    """When each target was last scraped, and how many targets have the same labels."""
+    """When each target was last scraped, and every target that answers, with all of its labels."""
 
     times: tuple[InstantSample, ...]
-    counts: tuple[InstantSample, ...]
+    targets: tuple[InstantSample, ...]
     errors: list[str]
 
     def silence(
@@ -198,44 +198,85 @@ class _Pages:
     """Samples of many targets sorted into pages; lives for one round."""
 
     def __init__(
-        self, wanted: Mapping[str, Labels], *, names: Sequence[str], errors: Sequence[str]
+        self, wanted: Mapping[str, Labels], *, names: Sequence[str], scrapes: _Scrapes
     ) -> None:
-        self.errors = list(errors)
-        self._names = names  # of all targets' labels; none of them belongs on a page
+        self.errors = list(scrapes.errors)
+        self._names = frozenset(names)  # of all targets' labels; none of them belongs on a page
         self._keys: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
         for key, labels in wanted.items():
             self._keys[tuple(sorted(labels.items()))].append(key)
         self._identities = {tuple(sorted(labels)) for labels in wanted.values()}
         self._values: dict[str, dict[str, float]] = defaultdict(dict)
+        self._given: dict[str, frozenset[str]] = {}  # names of labels the target did not write
+        for target in scrapes.targets:
+            for key in self._owners(target):
+                self._given[key] = self._names.union(target.labels)
 
-    def add(self, samples: Iterable[InstantSample]) -> None:
+    def add(self, answer: InstantAnswer) -> None:
         """Gives each sample to the targets it belongs to; what several series tell is summed."""
-        for sample in samples:
-            for names in self._identities:
-                identity = tuple((name, sample.labels.get(name, "")) for name in names)
-                for key in self._keys.get(identity, ()):
-                    series = _series(sample.labels, without=self._names)
-                    values = self._values[key]
-                    values[series] = values.get(series, 0.0) + sample.value
+        self._note(answer)
+        for sample in answer.samples:
+            for key in self._owners(sample):
+                self._put(sample, key=key, without=self._names)
+
+    def add_whole(self, answer: InstantAnswer) -> None:
+        """The same for series with all labels; those that Prometheus gave the target are left out."""
+        self._note(answer)
+        for sample in answer.samples:
+            for key in self._owners(sample):
+                if key in self._given:
+                    self._put(sample, key=key, without=self._given[key])
+
+    def _note(self, answer: InstantAnswer) -> None:
+        self.errors += [answer.error] if answer.error else []
+
+    def _owners(self, sample: InstantSample) -> Iterator[str]:
+        for names in self._identities:
+            identity = tuple((name, sample.labels.get(name, "")) for name in names)
+            yield from self._keys.get(identity, ())
+
+    def _put(self, sample: InstantSample, *, key: str, without: frozenset[str]) -> None:
+        series = _series(sample.labels, without=without)
+        values = self._values[key]
+        values[series] = values.get(series, 0.0) + sample.value
 
     def text(self, key: str) -> str:
         """The page of one target."""
         return "".join(f"{series} {value!r}\n" for series, value in self._values[key].items())
 
 
-def _queries(
-    rules: Iterable[SignalRule], *, by: Sequence[str], labels: TargetLabels
-) -> Iterator[str]:
-    """One query per signal for every target at once."""
-    seen: set[str] = set()
-    for rule in rules:
-        names = "|".join(sorted(set(_series_names(rule))))
-        kept = ", ".join(dict.fromkeys(("__name__", *by, *_labels_read(rule))))
-        selected = labels.selector(f'__name__=~"{names}"')
-        expression = f"sum by ({kept}) ({selected})"
-        if expression not in seen:
-            seen.add(expression)
-            yield expression
+def _sums(rules: Sequence[SignalRule], *, by: Sequence[str], labels: TargetLabels) -> Iterator[str]:
+    """One query per signal for every target at once; no series is asked for twice.
+
+    Two signals may read one series: its answer has the labels of both, and would be added to itself
+    if it came twice.
+    """
+    summed = [rule for rule in rules if rule.kind is not SeriesKind.INFO]
+    read: dict[str, dict[str, None]] = defaultdict(dict)  # {series: labels that any signal reads}
+    for rule in summed:
+        for name in _series_names(rule):
+            read[name].update(dict.fromkeys(_labels_read(rule)))
+    asked: set[str] = set()
+    for rule in summed:
+        names = sorted(set(_series_names(rule)) - asked)
+        asked.update(names)
+        if names:
+            kept = dict.fromkeys(
+                ("__name__", *by, *(label for name in names for label in read[name]))
+            )
+            yield f"sum by ({', '.join(kept)}) ({_selector(names, labels=labels)})"
+
+
+def _whole_series(rules: Iterable[SignalRule], *, labels: TargetLabels) -> Iterator[str]:
+    """One query for all info series: settings stand in labels that no rule names."""
+    of_info = (rule for rule in rules if rule.kind is SeriesKind.INFO)
+    names = sorted({name for rule in of_info for name in _series_names(rule)})
+    if names:
+        yield _selector(names, labels=labels)
+
+
+def _selector(names: Sequence[str], *, labels: TargetLabels) -> str:
+    return labels.selector(f'__name__=~"{"|".join(names)}"')
 
 
 def _series_names(rule: SignalRule) -> Iterator[str]:
@@ -258,7 +299,7 @@ def _labels_read(rule: SignalRule) -> Iterator[str]:
         yield "le"
 
 
-def _series(labels: Labels, *, without: Sequence[str]) -> str:
+def _series(labels: Labels, *, without: Container[str]) -> str:
     """`name{label="value"}`, escaped as on a page."""
     pairs = ",".join(
         f'{name}="{_escaped(value)}"'

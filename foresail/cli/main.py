@@ -14,6 +14,7 @@ import typer
 
 import foresail
 from foresail.cli.checkup import doctor
+from foresail.cli.cluster import cluster
 from foresail.cli.collect import collect
 from foresail.cli.demo import demo
 from foresail.cli.emulate import emulate
@@ -85,6 +86,7 @@ def application() -> typer.Typer:
     _add(app, up, example="foresail up --settings desk/foresail.yaml")
     _add(app, down, example="foresail down")
     _add(app, collect, example="foresail collect --once")
+    _add(app, cluster, example="foresail cluster --kubeconfig ~/.kube/config --namespace chat")
     _add(app, lint, example="foresail lint dashboards/ rules.yaml --engine vllm=0.33")
     _add(app, list_services, name="list", example="foresail list")
     _add(app, plan, example="foresail plan --json")

@@ -18,6 +18,7 @@ from foresail.doctor.machine import Machine
 from foresail.doctor.process_checks import check_controller, check_gateway
 from foresail.doctor.state_checks import check_ledger, check_secret_files, check_state_dir
 from foresail.doctor.subject import Subject
+from foresail.own_gateway import refuse_unreachable
 from foresail.settings import Settings, read_settings
 
 CHECKS: Final[tuple[Callable[[Subject], Iterable[Finding]], ...]] = (
@@ -51,6 +52,7 @@ def examine(
 def _examine_setup(settings: Settings, *, machine: Machine) -> Iterable[Finding]:
     try:
         catalogue = read_catalogue(settings.catalogue_path)
+        refuse_unreachable(catalogue, settings=settings)
     except CatalogueError as error:
         yield from _file_problems("catalogue", error)
         return

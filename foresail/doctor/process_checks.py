@@ -9,6 +9,9 @@ from foresail.doctor.subject import Subject
 
 def check_gateway(subject: Subject) -> Iterator[Finding]:
     """The endpoint answers, or its port is free."""
+    if not subject.settings.has_gateway:
+        yield ok("gateway", "left out (gateway.enabled: false); engines tell the demand")
+        return
     settings = subject.settings.gateway
     where = f"{settings.host}:{settings.port}"
     if settings.allow_insecure_listen:

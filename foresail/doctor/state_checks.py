@@ -72,6 +72,8 @@ def check_ledger(subject: Subject) -> Iterator[Finding]:
 
 def check_secret_files(subject: Subject) -> Iterator[Finding]:
     """Files of keys exist, and nobody else may read the private one."""
+    if not subject.settings.has_gateway:
+        return
     gateway = subject.settings.gateway
     for key, path in (
         ("keys_file", gateway.keys_file),

@@ -279,6 +279,7 @@ class EffectBody(Body):
 class GatewayBody(Body):
     """Where clients send requests, and what the gateway was told."""
 
+    is_left_out: bool  # clients come through a gateway of the owner's; the rest is null then
     url: str | None
     routes_epoch: int | None
     routes_version: int | None

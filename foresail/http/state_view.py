@@ -184,6 +184,7 @@ def _ledger_body(
 def _gateway_body(report: ControllerReport) -> GatewayBody:
     routes = report.routes
     return GatewayBody(
+        is_left_out=not report.has_gateway,
         url=report.gateway_url,
         routes_epoch=routes.epoch if routes else None,
         routes_version=routes.version if routes else None,

@@ -13,7 +13,7 @@ export function renderHead(state) {
   const age = state.tick.last_success_age_seconds;
   setText(byId("tick-age"), age === null ? "none yet" : `${duration(age)} ago`);
   renderLedger(byId("ledger"), state.ledger);
-  setText(byId("endpoint"), state.gateway.url ?? UNKNOWN);
+  setText(byId("endpoint"), state.gateway.is_left_out ? "your own gateway" : (state.gateway.url ?? UNKNOWN));
   const { version, digest } = state.catalogue;
   const catalogue = digest ? `catalogue version ${version} (${digest.slice(0, 12)})` : "no catalogue";
   setText(byId("version"), `Foresail ${state.foresail_version} · ${catalogue}`);

@@ -82,10 +82,7 @@ def _cross_keys(file: SettingsFile) -> Iterator[Problem]:
     gateway, controller = file.gateway, file.controller
     yield from _tls_problems(gateway)
     yield from _exposure_problems(gateway)
-    if gateway.port == controller.port:
-        yield _problem(
-            ("controller", "port"), f"is {controller.port}, which the gateway has already"
-        )
+    yield from _presence_problems(file) if gateway.enabled else _absence_problems(file.history)
     if not (is_loopback(controller.host) or controller.allow_insecure_listen):
         yield _problem(
             ("controller", "host"),
@@ -99,6 +96,23 @@ def _cross_keys(file: SettingsFile) -> Iterator[Problem]:
     if file.history.kind is HistoryKind.DAY_FILES:
         yield from _day_file_problems(file.history)
     yield from prometheus_problems(file)
+
+
+def _presence_problems(file: SettingsFile) -> Iterator[Problem]:
+    if file.gateway.port == file.controller.port:
+        yield _problem(
+            ("controller", "port"), f"is {file.controller.port}, which the gateway has already"
+        )
+
+
+def _absence_problems(history: HistoryPart) -> Iterator[Problem]:
+    """What cannot be had without our gateway."""
+    if history.kind is HistoryKind.PROMETHEUS:
+        yield _problem(
+            ("history", "kind"),
+            "is prometheus, which starts with what our gateway has told; without it (gateway.enabled: "
+            "false) use memory or day_files",
+        )
 
 
 def _day_file_problems(history: HistoryPart) -> Iterator[Problem]:
@@ -139,6 +153,7 @@ def _settings(file: SettingsFile, *, path: Path) -> Settings:
     return Settings(
         catalogue_path=folder / file.catalogue,
         settings_path=path,
+        has_gateway=file.gateway.enabled,
         gateway=_gateway(file.gateway, folder=folder, state_dir=folder / file.state_dir),
         controller=ControllerSettings(
             host=file.controller.host,

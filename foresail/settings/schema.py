@@ -49,6 +49,12 @@ class LatencyEdgesPart(FilePart):
 class GatewayPart(FilePart):
     """The one OpenAI-compatible endpoint that clients use."""
 
+    enabled: bool = Field(
+        default=True,
+        description="Run it. Default true. Say false where clients come through a gateway of your own: "
+        "then engines alone tell the demand, nothing is held while a model wakes, and the catalogue may "
+        "not name processes, to which nobody would route.",
+    )
     host: Host = Field(
         default="127.0.0.1",
         description="The address it listens on. Default 127.0.0.1: only this machine. Another one "
@@ -183,7 +189,7 @@ class HistoryPart(FilePart):
 
 
 class SourcesPart(FilePart):
-    """Where readings come from. The gateway is always read directly: demand must not be late."""
+    """Where readings come from. Our gateway is always read directly: demand must not be late."""
 
     engines: EngineSource = choice(
         "direct",

@@ -114,6 +114,7 @@ class Settings:
 
     catalogue_path: Path
     gateway: GatewaySettings
+    has_gateway: bool = True  # False: clients come through a gateway of the owner's
     settings_path: Path | None = None  # the file they came from; None: made in code
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     ticks: TickSettings = field(default_factory=TickSettings)

@@ -8,12 +8,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from autoscaler.actuators.dry_run import DryRunRunner
+from autoscaler.actuators.foreign_gateway import ForeignGateway
 from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.actuators.process import ProcessRunner
 from autoscaler.execute import Executor, ExecutorPorts
@@ -30,7 +32,7 @@ from collector.gateway.client import GatewayClient
 from collector.gateway.wake import WAKE_SOCKET, WakeListener
 from collector.loop import Observer, ObserverPorts, gateway_target
 from collector.model.catalogue import Mode
-from collector.ports import DeviceProbe
+from collector.ports import DeviceProbe, ScrapeTarget
 from collector.sources.device_memory import DeviceMemoryProbe
 from collector.sources.nvml import NvmlDeviceProbe
 from collector.sources.proc_memory import ProcessMemoryProbe
@@ -42,12 +44,14 @@ from foresail.ledger_watch import LedgerWatch
 from foresail.live_view import LiveView
 from foresail.logs import configure_logging
 from foresail.metered_journal import MeteredJournal
+from foresail.own_gateway import refuse_unreachable
 from foresail.settings import EngineSource, Settings
 from foresail.supervisor import stop_on_signals
 from foresail.wiring.prometheus import page_reader, range_reader, tell_late_scrapes
 
 UPKEEP_INTERVAL_SECONDS = 60.0
 
+_Router = GatewayRouter | ForeignGateway
 JournalWrapper = Callable[[Journal], Journal]
 """Something between the executor and the ledger; the fault tests put a killer there."""
 
@@ -70,7 +74,7 @@ class Assembled:
     controller: Controller
     executor: Executor
     observer: Observer
-    router: GatewayRouter
+    router: _Router
     runner: ProcessRunner
     permission: "_Permission"
 
@@ -118,7 +122,9 @@ async def assembled(settings: Settings, *, journal: JournalWrapper) -> AsyncIter
         fence = stack.enter_context(ControllerFence(settings.state_dir))
         ledger = Ledger(settings.ledger_path, clock=clock, log=log)
         stack.callback(ledger.close)
-        catalogue = CatalogueWatch(settings.catalogue_path)
+        catalogue = CatalogueWatch(
+            settings.catalogue_path, check=partial(refuse_unreachable, settings=settings)
+        )
         history = kept_history(
             settings,
             catalogue=lambda: catalogue.current,
@@ -197,8 +203,10 @@ async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:
         await asyncio.to_thread(runner.shorten_logs)
 
 
-def _router(controller: Controller, *, epoch: int) -> GatewayRouter:
+def _router(controller: Controller, *, epoch: int) -> _Router:
     parts = controller.parts
+    if not parts.settings.has_gateway:
+        return ForeignGateway()
     client = GatewayClient(parts.settings.state_dir)
     return GatewayRouter(client, catalogue=lambda: parts.catalogue.current, epoch=epoch)
 
@@ -206,7 +214,7 @@ def _router(controller: Controller, *, epoch: int) -> GatewayRouter:
 def _executor(
     controller: Controller,
     *,
-    router: GatewayRouter,
+    router: _Router,
     fence: ControllerFence,
     runner: EngineRunner,
     devices: DeviceProbe,
@@ -267,8 +275,13 @@ async def _observer(
         clock=parts.clock,
         catalogue_source=lambda: parts.catalogue.current,
     )
-    gateway = gateway_target(str(parts.settings.state_dir / ADMIN_SOCKET))
-    return Observer(ports=ports, contracts=contracts, gateway=gateway)
+    return Observer(ports=ports, contracts=contracts, gateway=_gateway_page(parts.settings))
+
+
+def _gateway_page(settings: Settings) -> ScrapeTarget | None:
+    if not settings.has_gateway:
+        return None
+    return gateway_target(str(settings.state_dir / ADMIN_SOCKET))
 
 
 @contextlib.asynccontextmanager

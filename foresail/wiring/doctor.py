@@ -54,7 +54,7 @@ def examine_setup(settings: Settings) -> tuple[TargetReport, ...]:
     contracts = load_contracts()
     catalogue = read_catalogue(settings.catalogue_path)
     written = (
-        *catalogue_questions(catalogue, contracts=contracts),
+        *catalogue_questions(settings, catalogue, contracts=contracts),
         *prometheus_question(settings),
     )
     running = running_questions(settings, catalogue, contracts=contracts)
@@ -69,7 +69,7 @@ def examine_setup(settings: Settings) -> tuple[TargetReport, ...]:
 def _questions(settings: Settings, *, contracts: Contracts) -> Sequence[Question]:
     catalogue = read_catalogue(settings.catalogue_path)
     return (
-        *catalogue_questions(catalogue, contracts=contracts),
+        *catalogue_questions(settings, catalogue, contracts=contracts),
         *running_questions(settings, catalogue, contracts=contracts),
     )
 

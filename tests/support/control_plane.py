@@ -79,7 +79,7 @@ class ControlPlane:
 
 
 def _is_established(definition: Any) -> bool:
-    found = definition.to_dict().get("status", {}).get("conditions", [])
+    found = definition.to_dict().get("status", {}).get("conditions") or []
     return any(each["type"] == "Established" and each["status"] == "True" for each in found)
 
 
@@ -99,7 +99,7 @@ def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
     ports = [str(free_port()) for _ in range(_PORT_COUNT)]
     log_path = folder / "start.log"
     with log_path.open("wb") as log:
-        command = [SCRIPTS / "start.sh", BINARIES, folder, *ports]
+        command = [str(SCRIPTS / "start.sh"), str(BINARIES), str(folder), *ports]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         wait_for(
@@ -108,8 +108,9 @@ def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
             seconds=_START_SECONDS,
         )
         assert process.poll() is None, log_path.read_text()[-1000:]
-        api_client = config.new_client_from_config(str(folder / "kubeconfig"))
-        with api_client:
-            yield ControlPlane(folder=folder, admin=dynamic.DynamicClient(api_client))
+        path = str(folder / "kubeconfig")
+        with config.new_client_from_config(path) as opened:  # type: ignore[no-untyped-call]  # theirs
+            admin = dynamic.DynamicClient(opened)  # type: ignore[no-untyped-call]  # theirs
+            yield ControlPlane(folder=folder, admin=admin)
     finally:
         stop(process)

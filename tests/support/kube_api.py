@@ -32,6 +32,7 @@ class Asked:
     plural: str
     namespace: str | None
     parameters: dict[str, str]
+    accept: str
 
 
 @dataclass
@@ -108,7 +109,8 @@ class KubeApi:
 
     def _stamped(self, raw: Raw) -> Raw:
         self._version += 1
-        metadata = {**raw.get("metadata", {}), "resourceVersion": str(self._version)}
+        metadata = {"uid": f"uid-{self._version}"} | raw.get("metadata", {})
+        metadata["resourceVersion"] = str(self._version)
         return {**raw, "metadata": metadata}
 
     # What clients see.
@@ -127,9 +129,10 @@ class KubeApi:
             plural=match["plural"],
             namespace=match["namespace"],
             parameters=parameters,
+            accept=request.headers.get("Accept", ""),
         )
         self.asked.append(asked)
-        while self.hangs and not self._closing.is_set():
+        while self.hangs and not self._closing.is_set():  # noqa: ASYNC110  set by another thread
             await asyncio.sleep(0.02)
         refusal = self._refusal(asked)
         if refusal is not None:
@@ -162,7 +165,8 @@ class KubeApi:
         metadata = {"resourceVersion": version}
         if end < len(found):
             metadata["continue"] = str(end)
-        return web.json_response({"metadata": metadata, "items": found[start:end]})
+        items = found[start:end] or (None if "Partial" in asked.accept else [])  # as the real one
+        return web.json_response({"metadata": metadata, "items": items})
 
     async def _watch(self, request: web.Request, asked: Asked) -> web.StreamResponse:
         version = int(asked.parameters["resourceVersion"])
@@ -248,7 +252,15 @@ def running_kube_api() -> Iterator[KubeApi]:
         yield api
     finally:
         api.close()
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(runner), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """Ends the server and the connections it had."""
+    await asyncio.sleep(0.05)  # connections that clients opened and left are taken and given up
+    await runner.cleanup()
+    for _ in range(10):
+        await asyncio.sleep(0)  # transports close in later turns of the loop

@@ -10,7 +10,7 @@ Raw = dict[str, Any]
 
 def named(name: str, *, namespace: str | None = "default", **parts: Any) -> Raw:
     """An object with that name; keyword arguments are its top-level parts, merged into metadata too."""
-    metadata: Raw = {"name": name, "uid": f"uid-of-{name}", **parts.pop("metadata", {})}
+    metadata: Raw = {"name": name, **parts.pop("metadata", {})}
     if namespace is not None:
         metadata["namespace"] = namespace
     return {"metadata": metadata, **parts}

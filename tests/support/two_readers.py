@@ -84,7 +84,12 @@ async def check_both_agree(desk: Desk, prometheus: Prometheus) -> dict[str, obje
     now = clock.timestamp_seconds()
     found = desk.values(pages, now=now)
     names = expected.keys() | found.keys()
-    assert {name for name in names if found.get(name) != expected.get(name)} == set()
+    differing = {
+        name: (found.get(name), expected.get(name))
+        for name in sorted(names)
+        if found.get(name) != expected.get(name)
+    }
+    assert not differing, f"(through Prometheus, directly): {differing}"
     for page in pages.values():
         assert page.problems == ()
         assert now - page.observed_timestamp_seconds < 3 * SCRAPE_INTERVAL_SECONDS

@@ -57,8 +57,9 @@ class ApiRefused(SourceError):
 class KubernetesApi:
     """One cluster. Its calls block within their timeouts; many threads may make them."""
 
-    def __init__(self, client: Any, *, clock: Clock) -> None:  # noqa: ANN401  an ApiClient, imported late
+    def __init__(self, client: Any, *, library_error: type[Exception], clock: Clock) -> None:  # noqa: ANN401  an ApiClient, imported late
         self._client = client
+        self._library_error = library_error  # ApiException, which hides errors of TLS
         self._clock = clock
         self._sockets = OpenSockets()
         register_connections(client.rest_client.pool_manager, self._sockets)
@@ -115,7 +116,7 @@ class KubernetesApi:
         read_timeout_seconds: float,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """An answer of status 200, open. What goes wrong while it is read is translated, too."""
-        with _translated_errors():
+        with _translated_errors(self._library_error):
             request = self._client.param_serialize(
                 "GET",
                 path,
@@ -171,7 +172,8 @@ def open_api(access: KubernetesAccess, *, clock: Clock) -> KubernetesApi:
             )
         configuration.retries = False  # how often and when is the watcher's decision
         configuration.keep_alive = True
-        return KubernetesApi(client.ApiClient(configuration), clock=clock)
+        opened = client.ApiClient(configuration)
+        return KubernetesApi(opened, library_error=client.ApiException, clock=clock)
     except (
         config.ConfigException,
         yaml.YAMLError,
@@ -187,12 +189,17 @@ def open_api(access: KubernetesAccess, *, clock: Clock) -> KubernetesApi:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translated_errors(library_error: type[Exception]) -> Iterator[None]:
     try:
         yield
     except urllib3.exceptions.ReadTimeoutError as error:
         raise TransientSourceError("the API server is silent") from error
-    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+    except (
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        library_error,
+        OSError,
+    ) as error:
         raise TransientSourceError(f"the API server cannot be reached: {_line(error)}") from error
     except (ValueError, AttributeError) as error:
         # A connection that `close` shut down under a read shows itself in these ways.

@@ -59,7 +59,8 @@ def _collect(pages: Iterator[Fields], resource: Resource) -> Listed:
     listed = Listed()
     for page in pages:
         listed.version = text(part(page, "metadata"), "resourceVersion") or ""
-        if not listed.version or not isinstance(page.get("items"), list):
+        # A list of metadata that is empty comes as null (kube-apiserver 1.36).
+        if not listed.version or not isinstance(page.get("items", 0), list | None):
             raise PayloadError(f"the list of {resource.plural} has no version or no items")
         for raw in parts(page, "items"):
             listed.add(resource.normalise(raw))

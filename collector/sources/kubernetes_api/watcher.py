@@ -89,6 +89,8 @@ class Watcher:
             return self._refused(refusal)
         except SourceError as error:
             return self._failed(error)
+        except Exception as error:  # noqa: BLE001  the edge of the thread: one that died would be blind for ever
+            return self._failed(SourceError(f"unexpected {type(error).__name__}: {error}"))
         return 0.0 if self._has_heard else self._pace.first_pause_seconds
 
     def _list(self) -> str:

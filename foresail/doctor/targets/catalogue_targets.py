@@ -5,6 +5,7 @@ table, which counts only while the gateway that keeps it answers; the caller lea
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from collector.errors import GatewayError
@@ -21,10 +22,13 @@ from foresail.settings import Settings
 GATEWAY: Final = "gateway"
 
 
-def catalogue_questions(catalogue: Catalogue, *, contracts: Contracts) -> tuple[Question, ...]:
+def catalogue_questions(
+    settings: Settings, catalogue: Catalogue, *, contracts: Contracts
+) -> tuple[Question, ...]:
     """The addresses that the catalogue writes down."""
+    ask = partial(_question, has_gateway=settings.has_gateway)
     return tuple(
-        _question(
+        ask(
             f"{service.name}/{variant.name}/{number}",
             url=url,
             service=service,
@@ -51,7 +55,7 @@ def running_questions(
 ) -> tuple[Question, ...]:
     """The gateway, if it left a socket, and the replicas it was last told of."""
     socket = settings.state_dir / ADMIN_SOCKET
-    if not socket.exists():
+    if not (settings.has_gateway and socket.exists()):
         return ()
     address = Address(
         name=GATEWAY, base_url="http://gateway", path=None, unix_socket_path=str(socket)
@@ -77,6 +81,7 @@ def _replica_questions(
                     url=replica.base_url,
                     service=service,
                     contract=_contract(service, contracts),
+                    has_gateway=True,
                 )
 
 
@@ -99,11 +104,13 @@ def _is_process(variant: Variant) -> bool:
     return isinstance(variant.target, ProcessTarget)
 
 
-def _question(name: str, *, url: str, service: Service, contract: Contract | None) -> Question:
+def _question(
+    name: str, *, url: str, service: Service, contract: Contract | None, has_gateway: bool
+) -> Question:
     return Question(
         asked=Asked(address=Address(name=name, base_url=url.rstrip("/")), declared=contract),
         thresholds=_thresholds(service),
-        has_gateway=True,
+        has_gateway=has_gateway,
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from collector.clock import SystemClock
 from collector.contract.loader import load_contracts
+from collector.model.contract import EngineSignal
+from collector.model.replica import EngineKind
 from collector.ports import InstantAnswer, InstantSample, ScrapeTarget, TargetIdentity
 from collector.sources.prometheus_pages import PrometheusReader, SplitReader, TargetLabels
 from support.fake_expositions import FakeExpositionReader
@@ -109,12 +111,56 @@ async def test_a_round_that_is_late_is_the_answer_to_the_next_call():
 
 
 async def test_a_target_that_is_scraped_twice_has_no_answer_since_counters_would_double():
-    counts = InstantAnswer(samples=(sample(2.0, instance="a:1"), sample(1.0, instance="b:1")))
-    api = Scripted(**{"timestamp(up)": UP, "count by": counts})
+    up = [("a:1", "vllm"), ("a:1", "vllm-again"), ("b:1", "vllm")]
+    targets = InstantAnswer(
+        samples=tuple(sample(1.0, instance=address, job=job) for address, job in up)
+    )
+    api = Scripted(**{"timestamp(up)": UP, "up == 1": targets})
     pages = await reader(api).read_expositions([target("a"), target("b")])
     assert pages["a"].text is None
     assert pages["a"].error.startswith('Prometheus scrapes 2 targets {instance="a:1"}; name labels')
     assert pages["b"].text is not None
+
+
+def rule(signal: EngineSignal):
+    return load_contracts().engines[EngineKind.VLLM].rules[signal]
+
+
+async def test_a_series_that_two_signals_read_is_asked_for_and_counted_once():
+    finished = "vllm:request_success_total"
+    found = InstantAnswer(
+        samples=(
+            sample(4.0, __name__=finished, instance="a:1", engine="0", finished_reason="stop"),
+        )
+    )
+    api = Scripted(**{"timestamp(up)": UP, finished: found})
+    rules = [rule(EngineSignal.FINISHED_REQUESTS_TOTAL), rule(EngineSignal.FAILED_REQUESTS_TOTAL)]
+    it = PrometheusReader(api, rules=lambda: rules, clock=SystemClock())
+    page = (await it.read_expositions([target("a")]))["a"]
+    assert page.text == f'{finished}{{engine="0",finished_reason="stop"}} 4.0\n'
+    assert [each for each in api.asked if finished in each] == [
+        "sum by (__name__, instance, finished_reason, engine) "
+        f'({{__name__=~"{finished}|vllm_request_success_total"}})'
+    ]
+
+
+async def test_settings_come_with_all_labels_but_those_prometheus_gave_the_target():
+    info = "vllm:cache_config_info"
+    given = {"instance": "a:1", "job": "engines", "pod": "a-7"}
+    api = Scripted(
+        **{
+            "timestamp(up)": UP,
+            "up == 1": InstantAnswer(samples=(sample(1.0, **given),)),
+            info: InstantAnswer(
+                samples=(sample(1.0, __name__=info, **given, block_size="16", cache_dtype="auto"),)
+            ),
+        }
+    )
+    rules = [rule(EngineSignal.KV_BLOCK_TOKENS), rule(EngineSignal.KV_CAPACITY_TOKENS)]
+    it = PrometheusReader(api, rules=lambda: rules, clock=SystemClock())
+    page = (await it.read_expositions([target("a")]))["a"]
+    assert page.text == f'{info}{{block_size="16",cache_dtype="auto"}} 1.0\n'
+    assert sum(info in each for each in api.asked) == 1
 
 
 async def test_what_was_declared_of_the_labels_tells_targets_of_one_name_apart():
