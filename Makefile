@@ -11,11 +11,11 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help setup demo test test-slow check bench lock generate \
+.PHONY: help setup demo test test-slow test-engines test-kubernetes check bench lock generate \
 	check-format check-lint check-types check-imports check-generated
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP_DONE) ## make .venv with the packages of requirements.lock and this checkout
 
@@ -27,12 +27,25 @@ demo: setup ## serve real models on this machine under changing load and watch F
 	@$(BIN)/foresail demo $(ARGS)
 
 test: setup ## run the tests; more options in ARGS, e.g. ARGS='-k gateway'
-	@deploy/setup/system_packages.sh prometheus chromium gcc openssl
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow" $(ARGS)
+	@deploy/setup/system_packages.sh prometheus node-exporter chromium gcc openssl
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow and not engines and not kubernetes" $(ARGS)
 
 test-slow: setup ## run the tests that take long: the whole demo, the built wheel, kills at every moment
-	@deploy/setup/system_packages.sh prometheus chromium gcc openssl
-	$(BIN)/pytest -m slow --durations=0 $(ARGS)
+	@deploy/setup/system_packages.sh prometheus node-exporter chromium gcc openssl
+	@deploy/testing/engines/install.sh litellm
+	$(BIN)/pytest -m "slow and not kubernetes" --durations=0 $(ARGS)
+
+# Without one of them the tests of the others still run, and then the target fails.
+test-engines: setup ## run the tests on a real vLLM and a real Ollama, installed into .engines (15 minutes, 6 GB, needs Go)
+	@deploy/setup/system_packages.sh prometheus
+	@status=0; deploy/testing/engines/install.sh vllm ollama || status=$$?; \
+	$(BIN)/pytest -m engines --durations=0 $(ARGS) || status=$$?; \
+	exit $$status
+
+test-kubernetes: setup ## hold what is seen of a cluster against a real control plane, built into .controlplane (needs Go)
+	@deploy/setup/system_packages.sh etcd openssl
+	deploy/testing/controlplane/build.sh .controlplane
+	$(BIN)/pytest -m kubernetes --durations=0 $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated files
 

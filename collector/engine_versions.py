@@ -31,12 +31,14 @@ class VersionQuestion:
     replica_id: ReplicaId
     base_url: str
     endpoint: Endpoint
+    keep_alive: bool = True  # False: a connection per request
 
     @property
     def target(self) -> ScrapeTarget:
         """What to read; its key is no replica's."""
         url = f"{self.base_url.rstrip('/')}{self.endpoint.path}"
-        return ScrapeTarget(key=f"{self.replica_id}#version", url=url)
+        key = f"{self.replica_id}#version"
+        return ScrapeTarget(key=key, url=url, keep_alive=self.keep_alive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,12 @@ def scrape_targets(
     targets = {gateway.key: gateway} if gateway else {}
     for replica, variant, contract in _asked(replicas, catalogue=catalogue, contracts=contracts):
         url = f"{(replica.base_url or '').rstrip('/')}{contract.metrics_path(None)}"
-        target = ScrapeTarget(key=replica.replica_id, url=url, match=variant.match)
+        target = ScrapeTarget(
+            key=replica.replica_id,
+            url=url,
+            match=variant.match,
+            keep_alive=variant.keep_alive and contract.keep_alive,
+        )
         targets.setdefault(replica.replica_id, target)
     return tuple(targets.values())
 
@@ -80,9 +85,12 @@ def version_questions(
     """Of every replica whose page is read, where it tells its version; without those that never do."""
     found = {
         replica.replica_id: VersionQuestion(
-            replica_id=replica.replica_id, base_url=replica.base_url, endpoint=endpoint
+            replica_id=replica.replica_id,
+            base_url=replica.base_url,
+            endpoint=endpoint,
+            keep_alive=variant.keep_alive and contract.keep_alive,
         )
-        for replica, _, contract in _asked(replicas, catalogue=catalogue, contracts=contracts)
+        for replica, variant, contract in _asked(replicas, catalogue=catalogue, contracts=contracts)
         if replica.base_url and (endpoint := contract.version_endpoint())
     }
     return tuple(found.values())

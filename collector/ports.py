@@ -27,6 +27,7 @@ class ScrapeTarget:
     url: str  # http://host:port/metrics
     unix_socket_path: str | None = None  # connect there instead of to the URL's host
     match: Mapping[str, str] = field(default_factory=dict)  # what was declared of its labels
+    keep_alive: bool = True  # False: a connection per request
 
 
 class TargetIdentity(StrEnum):

@@ -116,7 +116,11 @@ class EngineWatch:
         path = self._llama_cpp.metrics_path(_version(state))
         if path is None:
             return None
-        target = ScrapeTarget(key=state.base_url, url=state.base_url + path)
+        target = ScrapeTarget(
+            key=state.base_url,
+            url=state.base_url + path,
+            keep_alive=self._llama_cpp.keep_alive,
+        )
         return (await self._pages.read_expositions([target]))[target.key]
 
     def _page(self, exposition: Exposition, *, text: str, state: EngineAdminState) -> PageReadings:

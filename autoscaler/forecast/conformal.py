@@ -26,32 +26,39 @@ PLAIN_SPREAD_RATIO = 0.15
 """Relative spread on top of chance of a service that nothing is known about yet."""
 SPREAD_SECONDS = 600.0
 """Horizon at which the square of that spread has doubled."""
-LOGIT_LIMIT = 6.0
-CENTER=1.0
+CENTER_PRIOR = 20.0
+"""So many independent errors are believed half as to where their middle lies."""
 
 
 def error_quantiles(
     residuals: SmallFloatArray,
     *,
     counts: FloatArray,
+    independent: FloatArray,
     shift: SmallFloatArray | FloatArray,
     quantiles: tuple[float, ...],
 ) -> FloatArray:
-    """Log margins, shape (*counts.shape, n_quantiles). `residuals`: NaN where the ring is empty.
+    """Log margins, shape (*counts.shape, n_quantiles).
 
+    `residuals`: NaN where the ring is empty; `counts`: errors in it; `independent`: how many of them
+    do not overlap in time, which is what the finite-sample rank and the trust in their median go by.
     Meaningless where `counts` is 0.
     """
     ordered = np.sort(residuals, axis=-1)  # NaN last
     wanted = np.asarray(quantiles)
-    logit = np.log(wanted / (1.0 - wanted))
     tilt = (wanted - 0.5) / (PROMISED_RATIO - 0.5)
-    level = 1.0 / (1.0 + np.exp(-(logit + np.asarray(shift)[..., None] * tilt)))
-    rank = np.clip(level * (counts[..., None] + 1.0) - 1.0, 0.0, np.maximum(counts[..., None] - 1, 0))
+    logit = np.log(wanted / (1.0 - wanted)) + np.asarray(shift)[..., None] * tilt
+    tail = 1.0 / (1.0 + np.exp(np.abs(logit)))  # share of errors further out
+    alone = np.maximum(independent, 1.0)[..., None]
+    tail = np.maximum(0.0, tail - (1.0 - tail) / alone)
+    last = np.maximum(counts[..., None] - 1.0, 0.0)
+    rank = np.where(logit >= 0, 1.0 - tail, tail) * last
     low = rank.astype(np.int64)
-    high = np.minimum(low + 1, np.maximum(counts[..., None] - 1, 0).astype(np.int64))
     below = np.take_along_axis(ordered, low, axis=-1)
-    found = below + (rank - low) * (np.take_along_axis(ordered, high, axis=-1) - below)
-    return found - CENTER * found * np.maximum(0.0, 1.0 - np.abs(tilt))
+    above = np.take_along_axis(ordered, np.minimum(low + 1, last.astype(np.int64)), axis=-1)
+    found = below + (rank - low) * (above - below)
+    doubt = CENTER_PRIOR / (CENTER_PRIOR + alone)
+    return np.asarray(found * (1.0 - doubt * np.maximum(0.0, 1.0 - np.abs(tilt))))
 
 
 def plain_margins(

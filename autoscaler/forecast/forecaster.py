@@ -19,7 +19,7 @@ from autoscaler.forecast.conformal import (
 from autoscaler.forecast.lookback import Lookback, look_back
 from autoscaler.forecast.members import levels_now, member_count, member_logs, prior_errors, rivals
 from autoscaler.forecast.mixture import MAX_LOG, guarded_logs
-from autoscaler.forecast.score import score_due
+from autoscaler.forecast.score import score_due, spacing_seconds
 from autoscaler.model.forecast_state import (
     DemandBins,
     FittedModels,
@@ -92,6 +92,7 @@ def predict(
     margins = error_quantiles(
         state.residuals[rows, near],
         counts=counts.astype(np.float64),
+        independent=counts * independent_shares(task)[near],
         shift=state.level_shift[rows, near],
         quantiles=quantiles,
     )
@@ -114,6 +115,12 @@ def nearest_bucket(horizon_seconds: FloatArray, *, task: ForecastTask) -> np.nda
     return np.searchsorted(borders, horizon_seconds)
 
 
+def independent_shares(task: ForecastTask) -> FloatArray:
+    """(n_horizons,) share of the scored forecasts that do not overlap the one before."""
+    horizons = np.asarray(task.horizon_seconds)
+    return np.minimum(1.0, spacing_seconds(task) / horizons)
+
+
 def _with_new_forecasts(
     state: ForecastState, *, look: Lookback, models: FittedModels | None, task: ForecastTask
 ) -> ForecastState:
@@ -122,7 +129,7 @@ def _with_new_forecasts(
     now = look.end_timestamp_seconds
     waiting = np.isfinite(state.pending_due)
     newest = np.where(waiting, state.pending_due - horizons[:, None], -np.inf).max(axis=1)
-    spacing = np.maximum(task.bin_seconds, horizons / task.pending_count)
+    spacing = spacing_seconds(task)
     chosen = np.flatnonzero((now - newest >= spacing - 1e-6) & ~waiting.all(axis=1))
     if not chosen.size:
         return state
@@ -134,6 +141,7 @@ def _with_new_forecasts(
     margin = error_quantiles(
         state.residuals[:, chosen],
         counts=counts.astype(np.float64),
+        independent=counts * independent_shares(task)[chosen],
         shift=state.level_shift[:, chosen],
         quantiles=(PROMISED_RATIO,),
     )[..., 0]

@@ -29,6 +29,7 @@ MAX_SLOPE_LOG = 0.7
 ANCHORED_SHRINK_RATIO = 0.7
 """Share of the curve's change that is believed; the rest is the curve's own noise."""
 FAR_SECONDS = 3 * 3600.0
+FAR_PRIOR, NEAR_PRIOR = 0.85, 2.0
 MAX_ANCHORED_LOG = 1.6
 """An anchored curve changes the level by a factor of five at most."""
 
@@ -54,7 +55,7 @@ def prior_errors(task: ForecastTask, *, horizons: FloatArray) -> FloatArray:
     first = 2 + len(task.level_windows_seconds)
     absolute[first : first + len(Curve)] = True
     is_far = horizons[..., None] >= FAR_SECONDS
-    return np.where(absolute, np.where(is_far, 0.5, 2.0), 1.0)
+    return np.where(absolute, np.where(is_far, FAR_PRIOR, NEAR_PRIOR), 1.0)
 
 
 def member_logs(

@@ -42,6 +42,11 @@ def score_due(state: ForecastState, *, look: Lookback, task: ForecastTask) -> Fo
     return replace(state, pending_due=due)
 
 
+def spacing_seconds(task: ForecastTask) -> FloatArray:
+    """(n_horizons,) time between two remembered forecasts of one bucket."""
+    return np.maximum(task.bin_seconds, np.asarray(task.horizon_seconds) / task.pending_count)
+
+
 def _outcomes(
     look: Lookback, *, task: ForecastTask, horizons: FloatArray, ends: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
@@ -98,8 +103,8 @@ def _with_losses(
     is_scored: BoolArray,
     task: ForecastTask,
 ) -> ForecastState:
-    spacing = np.maximum(1.0, np.asarray(task.horizon_seconds) / task.pending_count / task.bin_seconds)
-    fade = 0.5 ** (spacing[buckets] / task.loss_half_life_bins)
+    bins_apart = spacing_seconds(task)[buckets] / task.bin_seconds
+    fade = 0.5 ** (bins_apart / task.loss_half_life_bins)
     error = errors(members, came=came)
     counts = is_scored[..., None] & ~np.isnan(error)
     fading = np.where(is_scored, fade, 1.0)[..., None]

@@ -92,6 +92,7 @@ def _contract(document: ContractFile) -> Contract:
             for name, signal in document.signals.items()
         },
         cannot_see=_cannot_see(document, vocabulary),
+        keep_alive=document.keep_alive,
         label_names=document.label_names,
         advice=tuple(map(_advice, document.advice)),
         measured_labels=frozenset(document.measured_labels),

@@ -137,6 +137,7 @@ class ContractFile(_Strict):
     signals: dict[str, SignalFile]
     cannot_see: dict[str, str]
     cannot_see_others: str | None = None  # why every signal is missing that is not named above
+    keep_alive: bool = True  # whether it bears a connection that stays open between scrapes
     measured_labels: list[str] = []  # of info series: they differ from start to start
     label_names: dict[str, str] = {}  # {label of some versions: the label these rules use}
     advice: list[AdviceFile] = []

@@ -284,6 +284,7 @@ class Contract:
     rules: Mapping[CanonicalSignal, SignalRule]
     cannot_see: Mapping[CanonicalSignal, str]  # {signal: why, in one sentence}
     title: str = ""  # its makers' name for it
+    keep_alive: bool = True  # False: an open connection holds one of its few threads
     label_names: Mapping[str, str] = field(default_factory=dict)  # {label of some versions: ours}
     measured_labels: frozenset[str] = frozenset()  # of info series: told at the start, not set
     advice: tuple[Advice, ...] = ()

@@ -1,7 +1,8 @@
 """`ExpositionReader` over HTTP with aiohttp: metric pages of engines and of the gateway.
 
 Targets in, one `Exposition` each out, whatever they do: refuse, hang, redirect, stream for ever or
-answer nonsense. Makes no readings of them; that is `normalise`.
+answer nonsense. Connections are kept between scrapes but for targets that cannot bear it. Makes no
+readings of the pages; that is `normalise`.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiohttp
 
@@ -32,6 +33,13 @@ class ScrapeLimits:
     max_page_bytes: int = 16 << 20  # after decompression; vLLM's page has about 70 KB
 
 
+class _Door(NamedTuple):
+    """Targets that share a pool of connections."""
+
+    unix_socket_path: str | None
+    keep_alive: bool
+
+
 class HttpExpositionReader:
     """Keeps connections between calls; `async with` it, or call `close`."""
 
@@ -39,7 +47,7 @@ class HttpExpositionReader:
         self._clock = clock
         self._limits = limits or ScrapeLimits()
         self._free = asyncio.Semaphore(self._limits.max_concurrent)
-        self._sessions: dict[str | None, aiohttp.ClientSession] = {}
+        self._sessions: dict[_Door, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +102,7 @@ class HttpExpositionReader:
 
     async def _read_page(self, target: ScrapeTarget, replies: list[Reply]) -> str:
         """The body of a 200; `replies` gets how the server answered, even when this raises."""
-        session = self._session(target.unix_socket_path)
+        session = self._session(_Door(target.unix_socket_path, target.keep_alive))
         started = self._clock.monotonic_seconds()
         try:
             async with session.get(
@@ -123,20 +131,22 @@ class HttpExpositionReader:
                 )
         return bytes(body)
 
-    def _session(self, unix_socket_path: str | None) -> aiohttp.ClientSession:
-        session = self._sessions.get(unix_socket_path)
+    def _session(self, door: _Door) -> aiohttp.ClientSession:
+        session = self._sessions.get(door)
         if session is None:
+            closes = not door.keep_alive
             connector = (
-                aiohttp.TCPConnector(limit=self._limits.max_concurrent)
-                if unix_socket_path is None
-                else aiohttp.UnixConnector(unix_socket_path)
+                aiohttp.TCPConnector(limit=self._limits.max_concurrent, force_close=closes)
+                if door.unix_socket_path is None
+                else aiohttp.UnixConnector(door.unix_socket_path, force_close=closes)
             )
             session = aiohttp.ClientSession(
                 connector=connector,
+                headers={"Connection": "close"} if closes else None,
                 timeout=aiohttp.ClientTimeout(total=self._limits.timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            self._sessions[unix_socket_path] = session
+            self._sessions[door] = session
         return session
 
     def _unread(self, target: ScrapeTarget) -> Exposition:

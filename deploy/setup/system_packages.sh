@@ -5,12 +5,15 @@
 set -euo pipefail
 umask 022
 
-# name | programs it must bring | Debian packages | what for | service the package would start
+# name | programs it must bring (or files, by their path) | Debian packages | what for | service the package would start
 readonly known='
 prometheus | prometheus promtool | prometheus | the tests run a real Prometheus against the metrics and check our pages with promtool | prometheus
+node-exporter | prometheus-node-exporter | prometheus-node-exporter | the tests hold our reading of memory against a real node_exporter | prometheus-node-exporter
 chromium | chromium | chromium | the tests look at the live page as a browser shows it |
 gcc | gcc | gcc libc6-dev | the tests build a stand-in for the NVIDIA driver library |
 openssl | openssl | openssl | the tests make a certificate for the gateway |
+etcd | etcd | etcd-server | the tests run a real Kubernetes API server on it | etcd
+ollama-headers | g++ /usr/include/nlohmann/json.hpp /usr/include/stb/stb_image.h | g++ nlohmann-json3-dev libstb-dev | Ollama is built from sources that include them |
 '
 
 field() { # NAME NUMBER
@@ -20,7 +23,7 @@ field() { # NAME NUMBER
 missing_programs() { # NAME
     local program
     for program in $(field "$1" 2); do
-        command -v "$program" >/dev/null || echo "$program"
+        [[ $program == /* && -e $program ]] || command -v "$program" >/dev/null || echo "$program"
     done
 }
 
@@ -68,7 +71,7 @@ provide() { # NAME
         missing=$(missing_programs "$1")
         [ -n "$missing" ] || return 0
     fi
-    echo "Not on the PATH: ${missing//$'\n'/, }. Please install what brings it: $(field "$1" 4)" \
+    echo "Not there: ${missing//$'\n'/, }. Please install what brings it: $(field "$1" 4)" \
         "(Debian and Ubuntu: apt-get install $(field "$1" 3))." >&2
     return 1
 }

@@ -64,11 +64,11 @@ def _examined_setup(
     session: Session, *, settings_option: SettingsOption
 ) -> "tuple[tuple[Finding, ...], tuple[TargetReport, ...]]":
     from collector.errors import ConfigurationError
-    from foresail.doctor import ThisMachine, examine
-    from foresail.wiring.doctor import examine_setup
+    from foresail.doctor import examine
+    from foresail.wiring.doctor import examine_setup, this_machine
 
     path = session.settings_path(settings_option)
-    machine = ThisMachine(environ=session.environ)
+    machine = this_machine(session.environ)
     findings = examine(path, environ=session.environ, machine=machine)
     try:
         return findings, examine_setup(session.settings(settings_option))

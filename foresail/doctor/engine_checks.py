@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from collector.model.catalogue import PoolKind
-from foresail.doctor.finding import Finding, ok, problem, warning
-from foresail.doctor.machine import HostMemory
+from foresail.doctor.finding import Finding, ok, problem
 from foresail.doctor.subject import Subject
 
 
@@ -53,47 +51,3 @@ def _unreadable(path: Path) -> str | None:
         return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-
-
-def check_memory(subject: Subject) -> Iterator[Finding]:
-    """The unified pools of this machine fit into its memory."""
-    used = {variant.pool for _, variant, _ in subject.process_variants()}
-    pools = [each for each in subject.catalogue.pools if each.name in used]
-    unified = [each for each in pools if each.kind is PoolKind.UNIFIED]
-    for pool in pools:
-        if pool.kind is PoolKind.DISCRETE:
-            yield ok("memory", f"pool {pool.name}: memory of an accelerator, not checked yet")
-    host = subject.machine.memory()
-    if not unified:
-        return
-    if host is None:
-        yield warning(
-            "memory",
-            "the memory of this machine cannot be told (/proc/meminfo)",
-            next_step="make sure that the capacity of the pools is right",
-        )
-        return
-    capacity = sum(pool.capacity_bytes for pool in unified)
-    budget = sum(pool.budget_bytes for pool in unified)
-    yield _memory_finding(capacity=capacity, budget=budget, host=host)
-
-
-def _memory_finding(*, capacity: int, budget: int, host: HostMemory) -> Finding:
-    total, available = _text(host.total_bytes), _text(host.available_bytes)
-    if capacity > host.total_bytes:
-        return problem(
-            "memory",
-            f"pools declare {_text(capacity)}, this machine has {total}",
-            next_step="lower capacity in the catalogue",
-        )
-    if budget > host.available_bytes:
-        return warning(
-            "memory",
-            f"models may take {_text(budget)}, {available} of {total} are available now",
-            next_step="raise reserve, or end other programs (engines that run count as such here)",
-        )
-    return ok("memory", f"models may take {_text(budget)}, {available} of {total} are available")
-
-
-def _text(amount_bytes: int) -> str:
-    return f"{amount_bytes / 2**30:.1f} GiB"

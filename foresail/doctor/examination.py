@@ -11,10 +11,11 @@ from typing import Final
 from collector.catalogue_file import read_catalogue
 from collector.errors import CatalogueError, ConfigurationError
 from foresail.doctor.catalogue_checks import check_authority, check_objectives
-from foresail.doctor.engine_checks import check_commands, check_memory, check_required_files
+from foresail.doctor.engine_checks import check_commands, check_required_files
 from foresail.doctor.finding import Finding, ok, problem
 from foresail.doctor.installation_checks import check_extras, check_import_names
 from foresail.doctor.machine import Machine
+from foresail.doctor.memory_checks import check_memory
 from foresail.doctor.process_checks import check_controller, check_gateway
 from foresail.doctor.state_checks import check_ledger, check_secret_files, check_state_dir
 from foresail.doctor.subject import Subject

@@ -11,11 +11,13 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Protocol
+
+from collector.model.device import DeviceSurvey
 
 TIMEOUT_SECONDS = 2.0
 MAX_ANSWER_BYTES = 2**20
@@ -43,6 +45,10 @@ class Machine(Protocol):
 
     def memory(self) -> HostMemory | None:
         """None where it cannot be told."""
+        ...
+
+    def devices(self) -> DeviceSurvey:
+        """One look at the accelerators, within the probe's timeout."""
         ...
 
     def may_bind(self, *, host: str, port: int) -> str | None:
@@ -73,8 +79,12 @@ class Machine(Protocol):
 class ThisMachine:
     """The machine we run on."""
 
-    def __init__(self, *, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, *, environ: Mapping[str, str], read_devices: Callable[[], DeviceSurvey]
+    ) -> None:
+        """`read_devices` asks the device library; it is called when a check wants to know."""
         self._path = environ.get("PATH")
+        self._read_devices = read_devices
 
     def memory(self) -> HostMemory | None:
         """From /proc/meminfo."""
@@ -87,6 +97,10 @@ class ThisMachine:
             )
         except (OSError, ValueError, KeyError, IndexError):
             return None
+
+    def devices(self) -> DeviceSurvey:
+        """As the device library tells."""
+        return self._read_devices()
 
     def may_bind(self, *, host: str, port: int) -> str | None:
         """Binds for a moment, with the option servers use to follow one that just ended."""

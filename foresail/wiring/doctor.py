@@ -4,7 +4,7 @@ In: an address or a setup. Out: reports. Raises ConfigurationError and Catalogue
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.catalogue_file import read_catalogue
@@ -12,7 +12,10 @@ from collector.clock import SystemClock
 from collector.contract.loader import load_contracts
 from collector.errors import ConfigurationError
 from collector.model.contract import Contract, Contracts
+from collector.model.device import DeviceSurvey
 from collector.sources.exposition_http import HttpExpositionReader
+from collector.sources.nvml import NvmlDeviceProbe
+from foresail.doctor import ThisMachine
 from foresail.doctor.targets.address import Address, refuse_unsafe_path
 from foresail.doctor.targets.catalogue_targets import (
     GATEWAY,
@@ -34,6 +37,19 @@ class OneTarget:
     address: Address
     engine: str | None = None  # None: whatever it turns out to be
     thresholds: Thresholds = field(default_factory=dict)
+
+
+def this_machine(environ: Mapping[str, str]) -> ThisMachine:
+    """The machine we run on, with its accelerators."""
+    return ThisMachine(environ=environ, read_devices=lambda: asyncio.run(_survey()))
+
+
+async def _survey() -> DeviceSurvey:
+    probe = NvmlDeviceProbe(clock=SystemClock())
+    try:
+        return await probe.read_devices()
+    finally:
+        await probe.close()
 
 
 def examine_address(asked: OneTarget, *, settings: Settings | None) -> TargetReport:

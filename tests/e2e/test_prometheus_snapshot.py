@@ -8,7 +8,7 @@ from collector.assemble import GATEWAY_KEY
 from collector.model.replica import EngineKind
 from collector.ports import ScrapeTarget
 from support.engines import running_llama_server
-from support.gateways import replica_route, running_gateway, service_route
+from support.gateways import GatewayUnderTest, replica_route, running_gateway, service_route
 from support.prometheus_server import PROMETHEUS, running_prometheus
 from support.two_readers import R0, Desk, check_both_agree
 
@@ -39,7 +39,7 @@ async def test_prometheus_tells_what_the_pages_tell(tmp_path: Path) -> None:
     assert len(told) >= 17
 
 
-async def ask(gateway) -> None:
+async def ask(gateway: GatewayUnderTest) -> None:
     body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8}
     async with gateway.post(body) as answer:
         assert answer.status == 200, await answer.text()

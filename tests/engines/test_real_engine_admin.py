@@ -1,12 +1,14 @@
 """The contract of `EngineAdminReader` on a real vLLM and a real Ollama."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from collector.model.engine_admin import AdminApi, ModelState
-from collector.model.reading import fresh_value
+from collector.model.reading import Missing, MissingReason, fresh_value
 from support.admin_worlds import reader_of
+from support.desks import wait_until
 from support.engine_admin_suite import AdminEngine, EngineAdminSuite, the_model
 from support.real_ollama import MODEL_NAME as OLLAMA_MODEL
 from support.real_ollama import Ollama
@@ -40,8 +42,25 @@ class TestRealVllm(EngineAdminSuite):
         state = await engine.look()
         assert fresh_value(state.version) == "0.32.0"
         assert fresh_value(the_model(state, VLLM_MODEL).context_length_tokens) == 1024
-        assert fresh_value(state.in_flight_requests) == 0
         assert state.problems == ()
+        # At rest /load says 0, which it also says where it was not told to count.
+        assert isinstance(state.in_flight_requests, Missing)
+        assert state.in_flight_requests.reason is MissingReason.SWITCHED_OFF
+
+    async def test_a_request_to_a_sleeping_engine_is_in_flight(
+        self, engine: AdminEngine, vllm: Engine
+    ) -> None:
+        await engine.rest()
+        asked = asyncio.create_task(vllm.complete(prompt="x", max_tokens=2))
+
+        async def is_told() -> bool:
+            return fresh_value((await engine.look()).in_flight_requests) == 1
+
+        try:
+            await wait_until(is_told, what=lambda: "the request is in flight")
+        finally:
+            await engine.load()
+            await asked
 
 
 class TestRealOllama(EngineAdminSuite):

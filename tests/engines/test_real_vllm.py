@@ -120,7 +120,7 @@ async def test_demand_for_a_sleeping_engine_is_seen_by_load_alone(vllm: Engine) 
     asked = asyncio.create_task(vllm.complete(prompt=PROMPT, max_tokens=6))
 
     async def is_counted() -> bool:
-        return json.loads((await vllm.get("/load"))[1]) == {"server_load": 1}
+        return bool(json.loads((await vllm.get("/load"))[1]) == {"server_load": 1})
 
     try:
         await wait_until(is_counted, what=lambda: "/load counts the request")

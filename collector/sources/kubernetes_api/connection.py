@@ -57,17 +57,18 @@ class ApiRefused(SourceError):
 class KubernetesApi:
     """One cluster. Its calls block within their timeouts; many threads may make them."""
 
-    def __init__(self, client: Any, *, library_error: type[Exception], clock: Clock) -> None:  # noqa: ANN401  an ApiClient, imported late
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401  kubernetes.client.ApiClient, which is imported late
+        *,
+        library_error: type[Exception],
+        clock: Clock,
+    ) -> None:
         self._client = client
         self._library_error = library_error  # ApiException, which hides errors of TLS
         self._clock = clock
         self._sockets = OpenSockets()
         register_connections(client.rest_client.pool_manager, self._sockets)
-
-    @property
-    def address(self) -> str:
-        """The server's URL."""
-        return str(self._client.configuration.host)
 
     def read_list(
         self, path: str, *, parameters: Mapping[str, str], wants_metadata_only: bool

@@ -23,7 +23,7 @@ need_disk() { # GIB NAME
     free_kib=$(df --output=avail -k "$engines" | tail -n 1)
     ((free_kib >= $1 * 1024 * 1024)) ||
         fail "$2 needs $1 GiB of disk in $engines, and $((free_kib / 1024 / 1024)) are free." \
-            "Make room, or make .engines a link to a larger disk."
+            "Make room, or make $engines a link to a larger disk."
 }
 
 is_current() { # NAME SOURCE; SOURCE says what an installation is made from
@@ -75,19 +75,11 @@ install_vllm() {
     mark_current vllm "$source"
 }
 
-need_headers() { # HEADER... ; C++ headers the compiler must find
-    local header
-    for header in "$@"; do
-        echo "#include <$header>" | g++ -E -x c++ - >/dev/null 2>&1 ||
-            fail "Ollama's sources include <$header>, which g++ does not find." \
-                "On Debian and Ubuntu: apt-get install g++ nlohmann-json3-dev libstb-dev" || return
-    done
-}
-
 need_go() {
     local minor
     minor=$(go env GOVERSION 2>/dev/null | sed -nE 's/^go1\.([0-9]+).*/\1/p')
-    [ -n "$minor" ] || { fail "Ollama is built with Go, and there is no go on the PATH. Install Go 1.26 or newer."; return; }
+    [ -n "$minor" ] ||
+        fail "Ollama is built with Go, and there is no go on the PATH. Install Go 1.26 or newer." || return
     # From 1.21 on, go fetches the newer toolchain that a module asks for.
     ((minor >= 21)) || fail "Ollama is built with Go 1.26 or newer, and this is $(go env GOVERSION)."
 }
@@ -95,11 +87,11 @@ need_go() {
 install_ollama() {
     is_current ollama "$ollama_version" && return
     need_go && need_disk 4 Ollama || return
-    need_headers nlohmann/json.hpp stb/stb_image.h || return
+    "$root/deploy/setup/system_packages.sh" ollama-headers || return
     echo "Building Ollama $ollama_version into .engines/ollama (about 8 minutes of two cores)"
     local headers=$engines/ollama/include carrier
     mkdir -p "$headers/miniaudio"
-    carrier=$(cd "$engines/ollama" && GOFLAGS=-mod=mod go mod download -json "$miniaudio_module" |
+    carrier=$(cd "$engines/ollama" && go mod download -json "$miniaudio_module" |
         sed -nE 's/.*"Dir": "(.*)".*/\1/p') || return
     install -m 0644 "$carrier/miniaudio.h" "$headers/miniaudio/" || return
     (cd "$engines/ollama" && CGO_CFLAGS="-O2 -I$headers" CGO_CXXFLAGS="-O2 -I$headers" GOBIN=$engines/ollama \
@@ -107,13 +99,15 @@ install_ollama() {
     mark_current ollama "$ollama_version"
 }
 
-[ $# -gt 0 ] || { fail "usage: install.sh NAME...   known: $known"; exit 2; }
+[ $# -gt 0 ] || { echo "usage: install.sh NAME...   known: $known" >&2; exit 2; }
+for name in "$@"; do
+    [[ " $known " = *" $name "* ]] || { echo "unknown name $name; known are: $known" >&2; exit 2; }
+done
 mkdir -p "$engines"
 exec 9>"$engines/.lock"
 flock 9 # a second run waits instead of clearing what the first one fills
 status=0
 for name in "$@"; do
-    [[ " $known " = *" $name "* ]] || { fail "unknown name $name; known: $known"; exit 2; }
     "install_$name" || { echo "$name was not installed" >&2; status=1; }
 done
 exit "$status"

@@ -139,6 +139,7 @@ class Visitor:
             key=address.name,
             url=f"{address.base_url}{path}",
             unix_socket_path=address.unix_socket_path,
+            keep_alive=False,  # whose server it is shows only afterwards
         )
         return (await self._reader.read_expositions([target]))[target.key]
 
@@ -160,7 +161,9 @@ class Visitor:
         if endpoint is None or address.unix_socket_path is not None:
             return None
         key = ReplicaId(address.name)
-        question = VersionQuestion(replica_id=key, base_url=address.base_url, endpoint=endpoint)
+        question = VersionQuestion(
+            replica_id=key, base_url=address.base_url, endpoint=endpoint, keep_alive=False
+        )
         answers = await self._reader.read_expositions([question.target])
         versions = EngineVersions(clock=self._clock)
         versions.learn([(question, answers[question.target.key])])

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -254,3 +255,24 @@ def test_only_replicas_that_may_be_asked_are_targets(replica, url):
         gateway=None,
     )
     assert targets == (() if url is None else (ScrapeTarget(key="r1", url=url),))
+
+
+@pytest.mark.parametrize(
+    ("engine", "declared", "kept"),
+    [
+        pytest.param(EngineKind.VLLM, True, True, id="both bear it"),
+        pytest.param(EngineKind.VLLM, False, False, id="declared not to"),
+        pytest.param(EngineKind.LLAMA_CPP, True, False, id="its contract says no"),
+    ],
+)
+def test_a_connection_is_kept_only_where_contract_and_variant_agree(engine, declared, kept):
+    service = make_service(engine=engine)
+    (variant,) = service.variants
+    service = replace(service, variants=(replace(variant, keep_alive=declared),))
+    (target,) = scrape_targets(
+        [make_replica()],
+        catalogue=make_catalogue(service),
+        contracts=CONTRACTS,
+        gateway=None,
+    )
+    assert target.keep_alive is kept

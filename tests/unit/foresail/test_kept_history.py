@@ -44,7 +44,11 @@ class Kept:
 
     @contextlib.asynccontextmanager
     async def running(self):
-        log = structlog.wrap_logger(None, processors=[self.log])
+        log = structlog.wrap_logger(
+            structlog.ReturnLogger(),
+            processors=[self.log],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
         work = keep_backfilled(
             self.history, catalogue=lambda: self.catalogue, clock=self.clock, log=log
         )

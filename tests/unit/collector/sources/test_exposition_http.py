@@ -168,3 +168,45 @@ async def test_connections_are_kept_between_calls():
         for _ in range(3):
             await reader.read_expositions([ScrapeTarget(key="k", url=f"{url}/metrics")])
     assert len(peers) == 1
+
+
+@contextlib.asynccontextmanager
+async def counted():
+    """A page, and every connection that was made to read it."""
+    connections = []
+
+    async def page(request):
+        if request.transport not in connections:
+            connections.append(request.transport)
+        return web.Response(text="a 1\n")
+
+    async with served(page) as url:
+        yield url, connections
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "count"), [(True, 1), (False, 3)], ids=["kept", "closed after each scrape"]
+)
+async def test_connections_are_kept_only_where_the_target_bears_it(keep_alive, count):
+    async with (
+        counted() as (url, connections),
+        HttpExpositionReader(clock=SystemClock()) as reader,
+    ):
+        target = ScrapeTarget(key="k", url=f"{url}/metrics", keep_alive=keep_alive)
+        for _ in range(3):
+            assert (await reader.read_expositions([target]))["k"].text == "a 1\n"
+        assert len(connections) == count
+        assert sum(each.is_closing() for each in connections) == (0 if keep_alive else 3)
+
+
+async def test_a_server_is_told_that_the_connection_ends():
+    told = []
+
+    async def page(request):
+        told.append(request.headers.get("Connection"))
+        return web.Response(text="a 1\n")
+
+    async with served(page) as url, HttpExpositionReader(clock=SystemClock()) as reader:
+        target = ScrapeTarget(key="k", url=f"{url}/metrics", keep_alive=False)
+        await reader.read_expositions([target])
+    assert told == ["close"]

@@ -3,13 +3,24 @@
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from collector.model.device import DeviceMemoryKind, DeviceSurvey, MigMode
+from collector.model.reading import MissingReason
 from foresail.doctor import Finding, Status, ThisMachine, examine
 from foresail.doctor.machine import Answer, HostMemory
+from support.fake_devices import (
+    UUID,
+    blind_survey,
+    device,
+    known,
+    mig_slice,
+    no_memory,
+    survey,
+)
 from support.files import CATALOGUE, write_desk
 
 GIB = 2**30
@@ -22,6 +33,7 @@ class FakeMachine:
     """A machine on which everything is well, except what a test says."""
 
     host_memory: HostMemory | None = LARGE
+    accelerators: DeviceSurvey = field(default_factory=survey)
     taken: Mapping[int, Answer | None] = field(default_factory=dict)  # port: what is there answers
     missing_programs: frozenset[str] = frozenset()
     missing_modules: frozenset[str] = frozenset()
@@ -30,6 +42,9 @@ class FakeMachine:
 
     def memory(self) -> HostMemory | None:
         return self.host_memory
+
+    def devices(self) -> DeviceSurvey:
+        return self.accelerators
 
     def may_bind(self, *, host: str, port: int) -> str | None:
         return "Address already in use" if port in self.taken else None
@@ -152,10 +167,110 @@ def test_memory_of_the_machine_against_what_is_declared(
     assert of(examined(desk, host_memory=memory), "memory") == [(status, message)]
 
 
-def test_memory_of_an_accelerator_is_not_compared_with_the_machines(desk: Path) -> None:
+SLICE = "MIG-22222222-2222-3333-4444-555555555555"
+BLIND = blind_survey(MissingReason.SOURCE_UNREACHABLE)
+CUT = device(
+    mig_mode=known(MigMode(is_on=True, is_on_after_reset=True)),
+    mig_instances=known(
+        (
+            replace(
+                mig_slice(gpu_instance_id=1, profile="1g.18gb", total=18 * GIB, used=GIB),
+                uuid=SLICE,
+            ),
+        )
+    ),
+)
+POOLS = {
+    "fits": (
+        UUID, "24GiB", survey(device()), ("ok",
+        "pool desk: models may take 20.0 GiB, 119.8 GiB of 140.4 GiB are available"),
+    ),
+    "by its number": (
+        "0", "24GiB", survey(device()), ("ok",
+        "pool desk: models may take 20.0 GiB, 119.8 GiB of 140.4 GiB are available"),
+    ),
+    "taken by others": (
+        UUID, "130GiB", survey(device()), ("warning",
+        "pool desk: models may take 126.0 GiB, 119.8 GiB of 140.4 GiB are available now"),
+    ),
+    "less than declared": (
+        UUID, "150GiB", survey(device()), ("problem",
+        f"pool desk: capacity is 150.0 GiB, {UUID} has 140.4 GiB"),
+    ),
+    "not there": (
+        "7", "24GiB", survey(device()), ("problem",
+        "pool desk: there is no accelerator 7 among the 1 of this machine"),
+    ),
+    "cut into slices": (
+        UUID, "24GiB", survey(CUT), ("problem",
+        f"pool desk: {UUID} is cut into slices (MIG), so no process gets all of it"),
+    ),
+    "a slice": (
+        SLICE, "12GiB", survey(CUT), ("ok",
+        "pool desk: models may take 8.0 GiB, 17.0 GiB of 18.0 GiB are available"),
+    ),
+    "in the machine's memory": (
+        UUID, "24GiB", survey(device(memory_kind=DeviceMemoryKind.UNIFIED, memory=no_memory())),
+        ("warning", f"pool desk: {UUID} computes in the memory of the machine"),
+    ),
+    "memory not told": (
+        UUID, "24GiB", survey(device(memory=no_memory())), ("warning",
+        f"pool desk: {UUID} does not tell its memory (cannot_see), so what others take of it is not seen"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("named", "capacity", "accelerators", "expected"), POOLS.values(), ids=POOLS
+)
+def test_memory_of_an_accelerator_against_what_is_declared(
+    desk: Path, named: str, capacity: str, accelerators: DeviceSurvey, expected: tuple[str, str]
+) -> None:
+    rewrite(
+        desk,
+        "kind: unified, capacity: 24GiB",
+        f"kind: discrete, device: '{named}', capacity: {capacity}",
+    )
+    found = of(examined(desk, accelerators=accelerators), "memory")
+    assert found == [expected]
+
+
+def test_an_accelerator_that_is_not_named_is_not_asked(desk: Path) -> None:
     rewrite(desk, "kind: unified", "kind: discrete")
-    small = HostMemory(total_bytes=GIB, available_bytes=GIB)
-    assert [status for status, _ in of(examined(desk, host_memory=small), "memory")] == ["ok"]
+    assert of(examined(desk, accelerators=BLIND), "memory") == [
+        ("warning", "pool desk: no device is named, so what others take of it is not seen")
+    ]
+
+
+def test_accelerators_that_cannot_be_asked_are_a_problem_where_a_pool_needs_them(
+    desk: Path,
+) -> None:
+    rewrite(desk, "kind: unified", f"kind: discrete, device: {UUID}")
+    ((status, message),) = of(examined(desk, accelerators=BLIND), "memory")
+    assert status == "problem"
+    assert message.startswith("the accelerators cannot be asked: ")
+
+
+def test_a_gateway_that_is_left_out_is_said_and_its_files_are_not_looked_for(desk: Path) -> None:
+    desk.write_text("gateway: {enabled: false, keys_file: none}\n")
+    catalogue = desk.parent / "catalogue.yaml"
+    target = 'kind: url\n          urls: ["http://127.0.0.1:8000", "http://b:1", "http://c:1"]\n'
+    text = CATALOGUE.replace("min_replicas: 1", "min_replicas: 3")
+    head, _, rest = text.partition("kind: process\n")
+    catalogue.write_text(head + target + rest.partition("models/chat.gguf]\n")[2])
+    findings = examined(desk)
+    assert of(findings, "catalogue")[0][0] == "ok"
+    assert of(findings, "gateway") == [
+        ("ok", "left out (gateway.enabled: false); engines tell the demand")
+    ]
+    assert of(findings, "keys") == of(findings, "objectives") == []
+
+
+def test_processes_behind_a_foreign_gateway_are_a_problem_of_the_catalogue(desk: Path) -> None:
+    desk.write_text("gateway: {enabled: false}\n")
+    ((status, message),) = of(examined(desk), "catalogue")
+    assert status == "problem"
+    assert "services.chat.variants.llama is a process" in message
 
 
 PORTS = {
@@ -267,7 +382,7 @@ def test_keys_that_are_missing_or_open_to_others(desk: Path) -> None:
 
 
 def test_this_machine_tells_a_free_port_from_a_taken_one() -> None:
-    machine = ThisMachine(environ={})
+    machine = ThisMachine(environ={}, read_devices=lambda: BLIND)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -280,7 +395,7 @@ def test_this_machine_tells_a_free_port_from_a_taken_one() -> None:
 def test_this_machine_knows_its_memory_and_programs(tmp_path: Path) -> None:
     program = tmp_path / "engine"
     program.touch(mode=0o755)
-    machine = ThisMachine(environ={"PATH": str(tmp_path)})
+    machine = ThisMachine(environ={"PATH": str(tmp_path)}, read_devices=lambda: BLIND)
     memory = machine.memory()
     assert memory is not None
     assert 0 < memory.available_bytes <= memory.total_bytes

@@ -327,3 +327,20 @@ def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}/none.yaml: there is no such file; `foresail init` writes one to start from"
     )
+
+
+def test_a_gateway_that_is_left_out_needs_no_port_of_its_own(tmp_path: Path) -> None:
+    settings = read(tmp_path, "gateway: {enabled: false}\ncontroller: {port: 8080}\n")
+    assert settings.has_gateway is False
+
+
+def test_without_our_gateway_there_is_no_past_of_it_in_prometheus(tmp_path: Path) -> None:
+    text = """
+gateway: {enabled: false}
+history: {kind: prometheus}
+prometheus: {url: "http://127.0.0.1:9090"}
+"""
+    assert told(tmp_path, text) == [
+        "foresail.yaml:3: history.kind is prometheus, which starts with what our gateway has told; "
+        "without it (gateway.enabled: false) use memory or day_files"
+    ]

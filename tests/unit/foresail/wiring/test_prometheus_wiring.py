@@ -138,7 +138,11 @@ def test_scrapes_too_rare_for_fresh_readings_are_told(
     tell_late_scrapes(
         settings(tmp_path, scrape_interval_seconds=scrape_interval_seconds),
         catalogue=make_catalogue(control=Control(stale_after_seconds=20.0)),
-        log=structlog.wrap_logger(None, processors=[log]),
+        log=structlog.wrap_logger(
+            structlog.ReturnLogger(),
+            processors=[log],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        ),
     )
     assert len(log.entries) == count
     assert all("say at least stale_after: 35s" in each["error"] for each in log.entries)
