@@ -5,8 +5,9 @@ Second part of `decide`, after the state has been updated with what the snapshot
 
 from autoscaler.capacity.estimate import estimate_capacity
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
-from autoscaler.forecast.calibration import forecast_peak
+from autoscaler.capacity.token_costs import output_weight
 from autoscaler.forecast.demand import demand_series
+from autoscaler.forecast.lead_time import forecast_at_lead, look_back_seconds
 from autoscaler.forecast.level_slope import level
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
@@ -37,7 +38,8 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         inputs.history,
         service=service.name,
         state=known,
-        window_seconds=control.slope_window_seconds,
+        window_seconds=look_back_seconds(control),
+        output_weight=output_weight(service, state=inputs.state),
     )
     demand = level(series, window_seconds=control.level_window_seconds)
     burn = worst_burn_rate(
@@ -61,11 +63,11 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
             ),
         ),
         demand_now=demand,
-        forecast=forecast_peak(
+        forecast=forecast_at_lead(
             series,
+            fit=known.scale_fit,
             control=control,
             horizon_seconds=horizon + series.bin_seconds,
-            ratios=known.forecast_ratios,
         ),
         held_requests=fresh_value(view.traffic.held_requests) if view else None,
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,

@@ -6,10 +6,12 @@ First part of `decide` (`observe`), and between ticks (`apply_event`).
 from collections.abc import Mapping
 from dataclasses import replace
 
+from autoscaler.capacity.lead_time import lead_time_seconds
 from autoscaler.capacity.learn import RUN_SECONDS_PER_LEVEL_WINDOW, learn
 from autoscaler.capacity.step_learning import WorkDone, learn_steps
-from autoscaler.forecast.calibration import score_forecasts
+from autoscaler.capacity.token_costs import output_weight
 from autoscaler.forecast.demand import demand_series, mean_lengths
+from autoscaler.forecast.lead_time import learn_from, look_back_seconds
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import (
@@ -108,10 +110,29 @@ def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
     known = spend(
         known, service=service, view=inputs.part(service.name).service(service.name), now=inputs.now
     )
-    series = demand_series(history, service=service.name, state=known, window_seconds=2 * window)
-    return score_forecasts(
-        known, series=series, control=inputs.control, now_timestamp_seconds=inputs.now
+    series = demand_series(
+        history,
+        service=service.name,
+        state=known,
+        window_seconds=look_back_seconds(inputs.control),
+        output_weight=output_weight(service, state=inputs.state),
     )
+    fit = learn_from(
+        known.scale_fit,
+        series=series,
+        control=inputs.control,
+        horizon_seconds=_longest_lead(service, state=inputs.state) + series.bin_seconds,
+        end_timestamp_seconds=history.end_timestamp_seconds,
+    )
+    return replace(known, scale_fit=fit)
+
+
+def _longest_lead(service: Service, *, state: ControllerState) -> float:
+    leads = (
+        lead_time_seconds(each, state=state.variant(service.name, each.name))
+        for each in service.variants
+    )
+    return max(leads, default=0.0)
 
 
 def _last_demand(known: ServiceState, *, service: ServiceName, inputs: Inputs) -> float:
@@ -207,9 +228,7 @@ def _work_done(
         )
         if min(increase) < 0:
             return None
-        done = done.plus(
-            seconds=increase[0], prompt_tokens=increase[1], output_tokens=increase[2]
-        )
+        done = done.plus(seconds=increase[0], prompt_tokens=increase[1], output_tokens=increase[2])
     return done
 
 

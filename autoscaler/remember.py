@@ -5,7 +5,6 @@ Pure: state in, state out. The counterpart of `learn`, which takes in what a sna
 
 from dataclasses import replace
 
-from autoscaler.forecast.calibration import remember_forecast
 from autoscaler.model.assessment import Assessment
 from autoscaler.model.decision import Decision
 from autoscaler.model.state import ControllerState, Recommendation, ServiceState
@@ -13,8 +12,6 @@ from autoscaler.plan.size import Need
 from collector.model.catalogue import Control
 
 LOOKS_PER_HOLD = 200
-MIN_SCORED_REQUESTS = 5.0
-"""A level taken from fewer arrivals is chance; its errors say nothing about busier times."""
 
 
 def remember_needs(
@@ -27,7 +24,7 @@ def remember_needs(
 ) -> ControllerState:
     services = {
         each.service.name: _remember_service(
-            state.service(each.service.name), assessment=each, need=need, control=control, now=now
+            state.service(each.service.name), need=need, control=control, now=now
         )
         for each, need in zip(assessments, needs, strict=True)
     }
@@ -35,21 +32,11 @@ def remember_needs(
 
 
 def _remember_service(
-    known: ServiceState, *, assessment: Assessment, need: Need, control: Control, now: float
+    known: ServiceState, *, need: Need, control: Control, now: float
 ) -> ServiceState:
     looks = _since(known.recommendations, begin=now - control.scale_in_hold_seconds, now=now)
     look = Recommendation(timestamp_seconds=now, replicas=need.replicas)
-    known = replace(known, recommendations=_with_look(looks, look, control=control))
-    forecast = assessment.forecast
-    arrivals = forecast.level.requests_per_second * control.level_window_seconds if forecast else 0
-    if forecast is None or arrivals < MIN_SCORED_REQUESTS:
-        return known
-    return remember_forecast(
-        known,
-        peak=forecast.peak,
-        now_timestamp_seconds=now,
-        horizon_seconds=forecast.horizon_seconds,
-    )
+    return replace(known, recommendations=_with_look(looks, look, control=control))
 
 
 def _since(

@@ -62,7 +62,10 @@ def _parts(contract: Contract, packages: tuple[PackageFacts, ...]) -> Iterator[s
         ("cannot see", "why"),
         [(f"`{signal.value}`", why) for signal, why in contract.cannot_see.items()],
     )
-    renamed = (f"`{old}` is read as `{new}`" for old, new in contract.label_names.items())
+    renamed = (
+        f"`{old}` (versions {_versions(contract.label_versions[old])}) is read as `{new}`"
+        for old, new in contract.label_names.items()
+    )
     yield "; ".join(renamed)
 
 

@@ -16,6 +16,7 @@ from autoscaler.checkpoint import load_checkpoint, save_checkpoint
 from autoscaler.decide import Decided, decide
 from autoscaler.errors import AutoscalerError, CheckpointError, NotLeader
 from autoscaler.execute import Executor
+from autoscaler.forecast.lead_time import look_back_seconds
 from autoscaler.learn import apply_event
 from autoscaler.metrics import ControllerMetrics
 from autoscaler.model.decision import Decision
@@ -267,10 +268,11 @@ class Controller:
         )
 
     def _history(self, catalogue: Catalogue, *, now: float) -> History:
-        control = catalogue.control
         return self.parts.history.history(
             services=[service.name for service in catalogue.services],
-            window_seconds=3 * max(control.slope_window_seconds, 2 * control.level_window_seconds),
+            window_seconds=max(
+                look_back_seconds(catalogue.control), 3 * catalogue.control.slope_window_seconds
+            ),
             now_timestamp_seconds=now,
         )
 

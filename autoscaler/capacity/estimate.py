@@ -4,14 +4,12 @@ A sample is the work per second that a busy replica did, in units of the prior (
 Only busy replicas say what they can do; an idle one proves no more than what it just did.
 """
 
-import numpy as np
-
 from autoscaler.capacity.objectives import usable_ratio
+from autoscaler.capacity.samples import sample_quantile, without_outliers
 from autoscaler.capacity.steps import step_times
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.state import VariantState
-from collector.model.catalogue import Objective, Variant
-from collector.model.history import FloatArray
+from collector.model.catalogue import CapacityPrior, Objective, Variant
 
 PRIOR_LOW_RATIO = 0.8
 PRIOR_HIGH_RATIO = 1.2
@@ -42,9 +40,14 @@ def estimate_capacity(
     )
 
 
+def prior_costs(variant: Variant, *, state: VariantState) -> CapacityPrior | None:
+    """What a token was declared or probed to cost."""
+    return state.probed_capacity or variant.capacity_prior
+
+
 def prior_capacity(variant: Variant, *, state: VariantState) -> Capacity | None:
     """From the declared or probed costs and what busy replicas did; None without such costs."""
-    prior = state.probed_capacity or variant.capacity_prior
+    prior = prior_costs(variant, state=state)
     if prior is None:
         return None
     low, high, count = _interval(state.saturated_work_ratios)
@@ -59,28 +62,18 @@ def prior_capacity(variant: Variant, *, state: VariantState) -> Capacity | None:
 
 
 def _interval(samples: tuple[float, ...]) -> tuple[float, float, int]:
-    inliers = without_outliers(np.asarray(samples, dtype=np.float64))
-    if not len(inliers):
+    inliers = without_outliers(samples, max_deviations=MAX_DEVIATIONS)
+    if not inliers:
         return PRIOR_LOW_RATIO, PRIOR_HIGH_RATIO, 0
     weight = len(inliers) / (len(inliers) + PRIOR_WEIGHT_SAMPLES)
-    low, high = np.quantile(inliers, (0.2, 0.8))
+    low, high = sample_quantile(inliers, 0.2), sample_quantile(inliers, 0.8)
     return (
-        float(weight * low + (1 - weight) * PRIOR_LOW_RATIO),
-        float(weight * high + (1 - weight) * PRIOR_HIGH_RATIO),
+        weight * low + (1 - weight) * PRIOR_LOW_RATIO,
+        weight * high + (1 - weight) * PRIOR_HIGH_RATIO,
         len(inliers),
     )
 
 
 def _proven(samples: tuple[float, ...]) -> float:
     """Work that was done without being busy; one extraordinary sample proves nothing."""
-    return float(np.quantile(np.asarray(samples), 0.9)) if len(samples) >= 3 else 0.0
-
-
-def without_outliers(samples: FloatArray) -> FloatArray:
-    """The samples within MAX_DEVIATIONS median absolute deviations of their median."""
-    if len(samples) < 3:
-        return samples
-    median = np.median(samples)
-    spread = max(float(np.median(np.abs(samples - median))), 0.01 * abs(float(median)))
-    kept: FloatArray = samples[0.6745 * np.abs(samples - median) <= MAX_DEVIATIONS * spread]
-    return kept
+    return sample_quantile(samples, 0.9) if len(samples) >= 3 else 0.0

@@ -1,7 +1,6 @@
 """How long a start takes, and what a replica holds, from what was measured. Pure."""
 
-import numpy as np
-
+from autoscaler.capacity.samples import sample_quantile
 from autoscaler.model.state import VariantState
 from collector.model.catalogue import ProcessTarget, Variant
 
@@ -15,7 +14,7 @@ FOOTPRINT_MARGIN_RATIO = 1.1
 def lead_time_seconds(variant: Variant, *, state: VariantState) -> float:
     """P90 from the decision to the first useful token; 0 where a clock that went back says less."""
     if state.lead_time_seconds:
-        return max(0.0, float(np.quantile(np.asarray(state.lead_time_seconds), 0.9)))
+        return max(0.0, sample_quantile(state.lead_time_seconds, 0.9))
     if isinstance(variant.target, ProcessTarget):
         return min(UNMEASURED_LEAD_TIME_SECONDS, variant.target.startup_timeout_seconds)
     return UNMEASURED_LEAD_TIME_SECONDS

@@ -6,11 +6,9 @@ that is long enough becomes a sample or raises the lower bound, and a new run be
 
 from dataclasses import dataclass, replace
 
-from autoscaler.capacity.estimate import prior_capacity
-from autoscaler.model.capacity import Capacity
-from autoscaler.model.demand import Rates
+from autoscaler.capacity.estimate import prior_costs
 from autoscaler.model.state import VariantState, WorkSample, bounded
-from collector.model.catalogue import Variant
+from collector.model.catalogue import CapacityPrior, Variant
 from collector.model.reading import Fresh, fresh_value
 from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView
@@ -46,17 +44,15 @@ def learn(
     `run_seconds` is the length of a run that counts.
     """
     now = observed(view, variant=variant)
-    capacity = prior_capacity(variant, state=variant_state)
-    if now is None or previous is None or capacity is None or _restarted(previous, now):
+    costs = prior_costs(variant, state=variant_state)
+    if now is None or previous is None or costs is None or _restarted(previous, now):
         return Learned(sample=now, variant=variant_state)
     if now.observed_timestamp_seconds <= previous.observed_timestamp_seconds:
         return Learned(sample=previous, variant=variant_state)
     run = _extended(previous, now)
     if run.run_seconds < run_seconds:
         return Learned(sample=run, variant=variant_state)
-    return Learned(
-        sample=now, variant=_sampled(run, capacity=capacity, variant_state=variant_state)
-    )
+    return Learned(sample=now, variant=_sampled(run, costs=costs, variant_state=variant_state))
 
 
 def observed(view: ReplicaView, *, variant: Variant) -> WorkSample | None:
@@ -102,14 +98,9 @@ def _extended(previous: WorkSample, now: WorkSample) -> WorkSample:
     )
 
 
-def _sampled(run: WorkSample, *, capacity: Capacity, variant_state: VariantState) -> VariantState:
-    work = capacity.work_ratio(
-        Rates(
-            requests_per_second=0.0,
-            prompt_tokens_per_second=run.run_prompt_tokens / run.run_seconds,
-            output_tokens_per_second=run.run_output_tokens / run.run_seconds,
-        )
-    )
+def _sampled(run: WorkSample, *, costs: CapacityPrior, variant_state: VariantState) -> VariantState:
+    prompt = run.run_prompt_tokens * costs.prompt_seconds_per_token
+    work = (prompt + run.run_output_tokens * costs.output_seconds_per_token) / run.run_seconds
     if run.is_saturated and work <= 0:  # stalled, not slow: says nothing of what it can do
         return variant_state
     if run.is_saturated:

@@ -32,4 +32,5 @@ def _longest_step(objective: Objective) -> float | None:
             return objective.threshold_seconds / TAIL_RATIO
         case Sli.TIME_TO_FIRST_TOKEN:
             return objective.threshold_seconds / FIRST_TOKEN_STEPS
-    return None
+        case Sli.END_TO_END_LATENCY | Sli.AVAILABILITY:
+            return None  # says nothing about a single step

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from autoscaler.model.forecast_state import ForecastState, SmallFloatArray
+from autoscaler.model.forecast_state import BoolArray, ForecastState, SmallFloatArray
 from collector.model.history import FloatArray
 
 PROMISED_RATIO = 0.9
@@ -26,6 +26,8 @@ PLAIN_SPREAD_RATIO = 0.15
 """Relative spread on top of chance of a service that nothing is known about yet."""
 SPREAD_SECONDS = 600.0
 """Horizon at which the square of that spread has doubled."""
+MAX_SPREAD_SECONDS = 3600.0
+"""Beyond an hour it grows no more: a guess of ten times the demand helps nobody."""
 CENTER_PRIOR = 20.0
 """So many independent errors are believed half as to where their middle lies."""
 
@@ -41,13 +43,13 @@ def error_quantiles(
     """Log margins, shape (*counts.shape, n_quantiles).
 
     `residuals`: NaN where the ring is empty; `counts`: errors in it; `independent`: how many of them
-    do not overlap in time, which is what the finite-sample rank and the trust in their median go by.
+    count as independent, which the finite-sample rank and the trust in their middle go by.
     Meaningless where `counts` is 0.
     """
     ordered = np.sort(residuals, axis=-1)  # NaN last
     wanted = np.asarray(quantiles)
     tilt = (wanted - 0.5) / (PROMISED_RATIO - 0.5)
-    logit = np.log(wanted / (1.0 - wanted)) + np.asarray(shift)[..., None] * tilt
+    logit = np.log(wanted / (1.0 - wanted)) + shift[..., None].astype(np.float64) * tilt
     tail = 1.0 / (1.0 + np.exp(np.abs(logit)))  # share of errors further out
     alone = np.maximum(independent, 1.0)[..., None]
     tail = np.maximum(0.0, tail - (1.0 - tail) / alone)
@@ -57,7 +59,8 @@ def error_quantiles(
     below = np.take_along_axis(ordered, low, axis=-1)
     above = np.take_along_axis(ordered, np.minimum(low + 1, last.astype(np.int64)), axis=-1)
     found = below + (rank - low) * (above - below)
-    doubt = CENTER_PRIOR / (CENTER_PRIOR + alone)
+    apart = independent**2 / np.maximum(counts, 1.0)  # a middle needs errors of different hours
+    doubt = CENTER_PRIOR / (CENTER_PRIOR + apart[..., None])
     return np.asarray(found * (1.0 - doubt * np.maximum(0.0, 1.0 - np.abs(tilt))))
 
 
@@ -74,7 +77,8 @@ def plain_margins(
     largest is taken of: the quantile of the largest of k is the quantile q**(1/k) of one.
     """
     requests = np.expm1(logs)
-    plain = PLAIN_SPREAD_RATIO**2 * (1.0 + horizon_seconds / SPREAD_SECONDS)
+    ahead_seconds = np.minimum(horizon_seconds, MAX_SPREAD_SECONDS)
+    plain = PLAIN_SPREAD_RATIO**2 * (1.0 + ahead_seconds / SPREAD_SECONDS)
     spread = np.sqrt(1.0 / (1.0 + requests) + plain)
     deviates = [_deviates(q, windows=windows) for q in quantiles]
     return np.stack([deviate * spread for deviate in deviates], axis=-1)
@@ -87,6 +91,6 @@ def _deviates(quantile: float, *, windows: FloatArray) -> FloatArray:
     return np.asarray(values)[index].reshape(windows.shape)
 
 
-def is_trusted(state: ForecastState) -> np.ndarray:
+def is_trusted(state: ForecastState) -> BoolArray:
     """(n_services, n_horizons): the P90 was kept in at least TRUSTED_RATIO of the recent outcomes."""
     return (state.covered >= TRUSTED_RATIO) | (state.scored < MIN_SCORED)

@@ -10,17 +10,25 @@ from collector.model.ids import ServiceName
 MIN_COMPLETED_REQUESTS = 5.0
 """Fewer completions than this say little about the mean length; the remembered one is kept."""
 
+OUTPUT_WEIGHT = 4.0
+"""Prompt tokens' work per output token until both costs are known."""
 MAX_TOKENS_PER_REQUEST = 1e9
 """No request is as long; keeps a nonsensical counter a number."""
 
 
 def demand_series(
-    history: History, *, service: ServiceName, state: ServiceState, window_seconds: float
+    history: History,
+    *,
+    service: ServiceName,
+    state: ServiceState,
+    window_seconds: float,
+    output_weight: float = OUTPUT_WEIGHT,
 ) -> DemandSeries:
     """Arrivals per bin and the tokens they bring; empty arrays for a service without history.
 
     Output tokens are arrivals times the mean output length: what running requests have produced so
-    far says how fast the replicas are, not how much was asked of them.
+    far says how fast the replicas are, not how much was asked of them. `output_weight` says how many
+    prompt tokens' work an output token is.
     """
     requests, covered = history.rates(
         Signal.ARRIVED_REQUESTS, service, window_seconds=window_seconds
@@ -35,6 +43,7 @@ def demand_series(
         prompt_tokens_per_second=prompt,
         output_tokens_per_second=output,
         covered_seconds=np.minimum(covered, prompt_covered),
+        work=prompt + output_weight * output,
     )
 
 

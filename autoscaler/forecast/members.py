@@ -17,8 +17,10 @@ from autoscaler.model.forecast_state import (
     BoolArray,
     Curve,
     FittedModels,
+    ForecastInputs,
     ForecastState,
     ForecastTask,
+    IndexArray,
     Target,
 )
 from collector.model.history import FloatArray
@@ -39,10 +41,16 @@ def member_count(task: ForecastTask) -> int:
     return 2 + len(task.level_windows_seconds) + 2 * len(Curve)
 
 
+def absolute_curves(task: ForecastTask) -> IndexArray:
+    """Which members are curves taken as they are."""
+    first = 2 + len(task.level_windows_seconds)
+    return np.arange(first, first + len(Curve))
+
+
 def rivals(task: ForecastTask) -> BoolArray:
     """(n_members,) the two naive forecasts, which the mixture must not be worse than."""
     marks = np.zeros(member_count(task), dtype=bool)
-    marks[[0, 2 + len(task.level_windows_seconds)]] = True
+    marks[[0, absolute_curves(task)[0]]] = True
     return marks
 
 
@@ -51,9 +59,7 @@ def prior_errors(task: ForecastTask, *, horizons: FloatArray) -> FloatArray:
 
     Minutes ahead, now knows more than yesterday; hours ahead, the time of day knows more than now.
     """
-    absolute = np.zeros(member_count(task), dtype=bool)
-    first = 2 + len(task.level_windows_seconds)
-    absolute[first : first + len(Curve)] = True
+    absolute = np.isin(np.arange(member_count(task)), absolute_curves(task))
     is_far = horizons[..., None] >= FAR_SECONDS
     return np.where(absolute, np.where(is_far, FAR_PRIOR, NEAR_PRIOR), 1.0)
 
@@ -62,8 +68,7 @@ def member_logs(
     look: Lookback,
     *,
     state: ForecastState,
-    task: ForecastTask,
-    models: FittedModels | None,
+    inputs: ForecastInputs,
     horizons: FloatArray,
 ) -> FloatArray:
     """Forecasts as log(1 + demand / unit), shape (n_services, n_horizons, n_members).
@@ -71,15 +76,14 @@ def member_logs(
     `horizons`: seconds, shape (1, n_horizons) or (n_services, n_horizons). Ramps and curves start
     from the mixture of levels that did best at the shortest horizon, where noise is all there is.
     """
+    task, models = inputs.task, inputs.models
     services, count = look.logs.shape[0], horizons.shape[1]
     members = np.full((services, count, member_count(task)), np.nan)
     levels, is_known = levels_now(look, task=task)
     if not levels.size:
         return members
     flat = levels.shape[1]
-    start = mixed_logs(
-        levels, loss=state.loss[:, 0, :flat], weight=state.loss_weight[:, 0, :flat]
-    )
+    start = mixed_logs(levels, loss=state.loss[:, 0, :flat], weight=state.loss_weight[:, 0, :flat])
     members[:, :, :flat] = levels[:, None, :]
     members[:, :, flat] = start[:, None] + _slope(look, task=task, horizons=horizons)
     if models is not None:
@@ -120,7 +124,8 @@ def _slope(look: Lookback, *, task: ForecastTask, horizons: FloatArray) -> Float
     if task.target is Target.PEAK:  # the largest value of a falling ramp is where it starts
         slope = np.maximum(slope, 0.0)
     ahead = np.minimum(horizons / look.bin_seconds, count / 2)
-    return np.clip(SLOPE_DAMPING_RATIO * slope[:, None] * ahead, -MAX_SLOPE_LOG, MAX_SLOPE_LOG)
+    rise = SLOPE_DAMPING_RATIO * slope[:, None] * ahead
+    return np.asarray(np.clip(rise, -MAX_SLOPE_LOG, MAX_SLOPE_LOG))
 
 
 def curve_logs(
@@ -154,7 +159,8 @@ def _interpolated(logs: FloatArray, *, position: FloatArray) -> FloatArray:
     """Values between points; `position` is (1 or n_services, n_horizons), in points."""
     index = np.minimum(position.astype(np.int64), logs.shape[2] - 2)
     share = np.minimum(position - index, 1.0)
-    return _picked(logs, index) * (1.0 - share) + _picked(logs, index + 1) * share
+    result: FloatArray = _picked(logs, index) * (1.0 - share) + _picked(logs, index + 1) * share
+    return result
 
 
 def _highest_between(logs: FloatArray, *, end: FloatArray) -> FloatArray:
@@ -164,7 +170,7 @@ def _highest_between(logs: FloatArray, *, end: FloatArray) -> FloatArray:
     return np.where(end >= 1.0, _picked(highest, index), 0.0)
 
 
-def _picked(values: FloatArray, index: FloatArray | np.ndarray) -> FloatArray:
+def _picked(values: FloatArray, index: IndexArray) -> FloatArray:
     if index.shape[0] == 1:
         return values[:, :, index[0]]
     return np.take_along_axis(values, index[None], axis=2)

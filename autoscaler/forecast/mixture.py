@@ -79,4 +79,4 @@ def errors(members: FloatArray, *, came: FloatArray) -> FloatArray:
     Half of it is the pinball loss of a median.
     """
     forecast = np.expm1(np.minimum(members, MAX_LOG))
-    return np.abs(forecast - np.expm1(np.minimum(came, MAX_LOG))[..., None])
+    return np.asarray(np.abs(forecast - np.expm1(np.minimum(came, MAX_LOG))[..., None]))

@@ -5,19 +5,34 @@ with errors, margins and coverage brought up to date and the slots free again. W
 is not scored, and nothing is learned from it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from autoscaler.forecast.conformal import MAX_SHIFT, MIN_SHIFT, PROMISED_RATIO, SHIFT_STEP
 from autoscaler.forecast.lookback import MIN_COVER_RATIO, Lookback
+from autoscaler.forecast.members import absolute_curves
 from autoscaler.forecast.mixture import errors
-from autoscaler.model.forecast_state import BoolArray, ForecastState, ForecastTask, Target
+from autoscaler.model.forecast_state import (
+    BoolArray,
+    ForecastState,
+    ForecastTask,
+    IndexArray,
+    Target,
+)
 from collector.model.history import FloatArray
 
-IndexArray = npt.NDArray[np.int64]
 TOLERANCE_SECONDS = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcomes:
+    """What came of one forecast in each of some buckets. Shapes (n_services, n_buckets)."""
+
+    buckets: IndexArray  # (n_buckets,)
+    slots: IndexArray  # (n_buckets,)
+    came: FloatArray  # logs
+    is_scored: BoolArray  # it was measured, and something had been forecast
 
 
 def score_due(state: ForecastState, *, look: Lookback, task: ForecastTask) -> ForecastState:
@@ -31,13 +46,16 @@ def score_due(state: ForecastState, *, look: Lookback, task: ForecastTask) -> Fo
     made_later = np.isfinite(state.pending_due) & (state.pending_due - horizons[:, None] > limit)
     due = np.where(made_later, np.inf, state.pending_due)
     while (due <= limit).any():
-        slots = np.argmin(due, axis=1)
         buckets = np.flatnonzero(due.min(axis=1) <= limit)
-        ends, slots = due[buckets, slots[buckets]], slots[buckets]
-        came, is_known = _outcomes(look, task=task, horizons=horizons[buckets], ends=ends)
-        state = _scored(
-            state, buckets=buckets, slots=slots, came=came, is_known=is_known, task=task
+        slots = np.argmin(due, axis=1)[buckets]
+        came, is_known = _came(
+            look, task=task, horizons=horizons[buckets], ends=due[buckets, slots]
         )
+        is_scored = is_known & ~np.isnan(state.pending_median[:, buckets, slots])
+        outcomes = _Outcomes(buckets=buckets, slots=slots, came=came, is_scored=is_scored)
+        state = _with_losses(state, outcomes=outcomes, task=task)
+        state = _with_coverage(state, outcomes=outcomes, task=task)
+        state = _with_residuals(state, outcomes=outcomes, task=task)
         due[buckets, slots] = np.inf
     return replace(state, pending_due=due)
 
@@ -47,7 +65,7 @@ def spacing_seconds(task: ForecastTask) -> FloatArray:
     return np.maximum(task.bin_seconds, np.asarray(task.horizon_seconds) / task.pending_count)
 
 
-def _outcomes(
+def _came(
     look: Lookback, *, task: ForecastTask, horizons: FloatArray, ends: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """(logs of the targets that came, whether enough was measured); both (n_services, n_ends)."""
@@ -64,67 +82,43 @@ def _outcomes(
     return came, is_known
 
 
-def _scored(
-    state: ForecastState,
-    *,
-    buckets: IndexArray,
-    slots: IndexArray,
-    came: FloatArray,
-    is_known: BoolArray,
-    task: ForecastTask,
+def _with_residuals(
+    state: ForecastState, *, outcomes: _Outcomes, task: ForecastTask
 ) -> ForecastState:
-    """The state after one outcome for each of some buckets."""
-    members = state.pending_members[:, buckets, slots]
-    median = state.pending_median[:, buckets, slots]
-    is_scored = is_known & ~np.isnan(median)
-    state = _with_losses(state, buckets=buckets, members=members, came=came, is_scored=is_scored, task=task)
-    state = _with_coverage(
-        state,
-        buckets=buckets,
-        upper=state.pending_upper[:, buckets, slots],
-        came=came,
-        is_scored=is_scored,
-        task=task,
-    )
+    median = state.pending_median[:, outcomes.buckets, outcomes.slots]
     residuals, total = state.residuals.copy(), state.residual_total.copy()
-    row, column = np.nonzero(is_scored)
-    at = (row, buckets[column])
-    residuals[(*at, total[at] % task.residual_count)] = (came - median)[row, column]
-    total[at] += 1
+    row, column = np.nonzero(outcomes.is_scored)
+    bucket = outcomes.buckets[column]
+    place = total[row, bucket] % task.residual_count
+    residuals[row, bucket, place] = (outcomes.came - median)[row, column]
+    total[row, bucket] += 1
     return replace(state, residuals=residuals, residual_total=total)
 
 
-def _with_losses(
-    state: ForecastState,
-    *,
-    buckets: IndexArray,
-    members: FloatArray,
-    came: FloatArray,
-    is_scored: BoolArray,
-    task: ForecastTask,
-) -> ForecastState:
+def _with_losses(state: ForecastState, *, outcomes: _Outcomes, task: ForecastTask) -> ForecastState:
+    buckets = outcomes.buckets
     bins_apart = spacing_seconds(task)[buckets] / task.bin_seconds
     fade = 0.5 ** (bins_apart / task.loss_half_life_bins)
-    error = errors(members, came=came)
-    counts = is_scored[..., None] & ~np.isnan(error)
-    fading = np.where(is_scored, fade, 1.0)[..., None]
+    members = state.pending_members[:, buckets, outcomes.slots].astype(np.float64)
+    error = errors(members, came=outcomes.came)
+    counts = outcomes.is_scored[..., None] & ~np.isnan(error)
+    fading = np.where(outcomes.is_scored, fade, 1.0)[..., None]
     loss, weight = state.loss.copy(), state.loss_weight.copy()
     loss[:, buckets] = loss[:, buckets] * fading + np.where(counts, error, 0.0)
     weight[:, buckets] = weight[:, buckets] * fading + counts
+    if task.target is Target.COUNT:  # an absolute curve is as wrong an hour ahead as a day ahead
+        alike = absolute_curves(task)
+        loss[:, 1:, alike], weight[:, 1:, alike] = loss[:, :1, alike], weight[:, :1, alike]
     return replace(state, loss=loss, loss_weight=weight)
 
 
 def _with_coverage(
-    state: ForecastState,
-    *,
-    buckets: IndexArray,
-    upper: FloatArray,
-    came: FloatArray,
-    is_scored: BoolArray,
-    task: ForecastTask,
+    state: ForecastState, *, outcomes: _Outcomes, task: ForecastTask
 ) -> ForecastState:
-    is_judged = is_scored & ~np.isnan(upper)
-    is_missed = is_judged & (came > upper)
+    buckets = outcomes.buckets
+    upper = state.pending_upper[:, buckets, outcomes.slots]
+    is_judged = outcomes.is_scored & ~np.isnan(upper)
+    is_missed = is_judged & (outcomes.came > upper)
     step = SHIFT_STEP * (is_missed - (1.0 - PROMISED_RATIO) * is_judged)
     fade = 0.5 ** (1.0 / task.coverage_half_life_scores)
     shift, covered, scored = state.level_shift.copy(), state.covered.copy(), state.scored.copy()

@@ -16,6 +16,7 @@ class DemandSeries:
     prompt_tokens_per_second: FloatArray
     output_tokens_per_second: FloatArray  # arrivals x learned output length
     covered_seconds: FloatArray  # 0: nothing is known about this bin
+    work: FloatArray  # both kinds of tokens, weighted as they cost; the unit does not matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

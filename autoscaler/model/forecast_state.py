@@ -7,6 +7,7 @@ the order of `services`. Holds no rules: those are in `autoscaler/forecast/`.
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from collector.model.history import FloatArray
 from collector.model.ids import ServiceName
 
 BoolArray = npt.NDArray[np.bool_]
+IndexArray = npt.NDArray[np.int64]
 SmallFloatArray = npt.NDArray[np.float32]  # kept by the thousand per service; 7 digits suffice
 
 
@@ -74,7 +76,9 @@ class DemandBins:
     end_timestamp_seconds: float  # end of the last bin
     per_second: FloatArray  # any unit of demand; 0 where nothing is known
     covered_seconds: FloatArray  # 0: nothing is known about this bin
-    request_size: FloatArray  # (n_services,) demand one request brings, > 0: the least that it varies by
+    request_size: (
+        FloatArray  # (n_services,) demand one request brings, > 0: the least that it varies by
+    )
 
     def __post_init__(self) -> None:
         shape = (len(self.services), self.per_second.shape[-1])
@@ -116,23 +120,34 @@ class FittedModels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastInputs:
+    """What one tick knows, about the same services in the same order."""
+
+    task: ForecastTask
+    bins: DemandBins  # of the task's width, back to its look_back_seconds at least
+    models: FittedModels | None  # None: nothing was fitted yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastState:
     """What has been learned about the forecasts of one task. First axes: (n_services, n_horizons)."""
 
     services: tuple[ServiceName, ...]
-    loss: SmallFloatArray  # (.., n_members) sum of past errors, old ones fading
-    loss_weight: SmallFloatArray  # (.., n_members) sum of their weights
+    loss: SmallFloatArray  # (.., n_members + 1) sum of past errors, fading; last: the mixture
+    loss_weight: SmallFloatArray  # (.., n_members + 1) sum of their weights
     residuals: SmallFloatArray  # (.., residual_count) log(came / forecast), a ring
     residual_total: npt.NDArray[np.int64]  # errors ever kept; the ring holds the last ones
     level_shift: SmallFloatArray  # how far the quantile is moved to keep its promise, in logits
     covered: SmallFloatArray  # share of outcomes at or under their P90, fading; starts at 0.9
     scored: SmallFloatArray  # outcomes behind `covered`, fading
-    pending_members: SmallFloatArray  # (.., pending_count, n_members) logs; NaN: no such member then
+    pending_members: (
+        SmallFloatArray  # (.., pending_count, n_members + 1) logs; NaN: no such member then
+    )
     pending_median: SmallFloatArray  # (.., pending_count)
     pending_upper: SmallFloatArray  # (.., pending_count)
     pending_due: FloatArray  # (n_horizons, pending_count) epoch seconds; inf: slot is free
 
-    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:  # Any: float32, float64 and int64 side by side
         """Every array by the name of its field, for a checkpoint."""
         return {each.name: getattr(self, each.name) for each in fields(self)[1:]}
 
@@ -143,6 +158,8 @@ class Prediction:
 
     per_second: FloatArray  # (n_services, n_quantiles); 0 where nothing is known
     is_known: BoolArray  # (n_services,) False: demand was not measured lately
-    is_learning: BoolArray  # too few scored forecasts; margins are those of random arrivals and more
+    is_learning: (
+        BoolArray  # too few scored forecasts; margins are those of random arrivals and more
+    )
     is_trusted: BoolArray  # False: the P90 was missed too often; this is the level of now, widened
     coverage_ratio: FloatArray  # measured share of outcomes at or under their P90

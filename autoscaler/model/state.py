@@ -16,12 +16,17 @@ MAX_SAMPLES = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastForecast:
-    """A forecast waiting to be compared with what came."""
+class ScaleFit:
+    """What a service has taught about its forecast at the lead time (`forecast.lead_time`)."""
 
-    made_timestamp_seconds: float
-    due_timestamp_seconds: float  # end of the window it spoke about
-    tokens_per_second: float  # point forecast of the maximum within the window
+    gram: tuple[float, ...] = ()  # upper triangle over the windows, row by row
+    moment: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()  # of the windows; empty: the prior's
+    rows_total: int = 0
+    error_rows: float = 0.0  # logarithms of what came over what was forecast, old ones fading:
+    error_sum: float = 0.0
+    error_square_sum: float = 0.0
+    last_timestamp_seconds: float | None = None  # end of the newest bin that was learned from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +88,7 @@ class ServiceState:
     """What is remembered about one service."""
 
     recommendations: tuple[Recommendation, ...] = ()  # oldest first, within the hold window
-    pending_forecasts: tuple[PastForecast, ...] = ()
-    forecast_ratios: tuple[float, ...] = ()  # actual / forecast of past maxima, newest last
+    scale_fit: ScaleFit = ScaleFit()
     output_tokens_per_request: float | None = None  # mean of completed requests
     prompt_tokens_per_request: float | None = None
     last_demand_timestamp_seconds: float | None = None  # None: no request ever seen

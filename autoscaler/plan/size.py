@@ -41,8 +41,9 @@ def size(assessment: Assessment, *, control: Control) -> Need:
         capacity = _known(assessment.capacity)
         without = sized_work(assessment, capacity=capacity)
         work = without + _backlog_work(assessment, capacity)
-        wanted = replicas_for(
-            work, capacity=capacity, utilisation=control.utilisation_target_ratio
+        wanted = max(
+            replicas_for(work, capacity=capacity, utilisation=control.utilisation_target_ratio),
+            replicas_for(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0),
         )
         by_backlog = wanted > replicas_for(
             without, capacity=capacity, utilisation=control.utilisation_target_ratio
@@ -135,6 +136,12 @@ def _without_capacity(assessment: Assessment) -> int:
 def _backlog_work(assessment: Assessment, capacity: Capacity) -> float:
     backlog: Rates | None = assessment.backlog_tokens
     return capacity.work_ratio(backlog) if backlog else 0.0
+
+
+def _present_work(assessment: Assessment, capacity: Capacity) -> float:
+    """What was asked for in the last level window: no forecast may be slower than what is seen."""
+    demand = assessment.demand_now
+    return capacity.work_ratio(demand) if demand else 0.0
 
 
 def _known(capacity: Capacity | None) -> Capacity:

@@ -11,37 +11,24 @@ from typing import Final
 import numpy as np
 
 from autoscaler.decide import decide
+from autoscaler.forecast.lead_time import look_back_seconds
 from autoscaler.learn import apply_event
 from autoscaler.model.action import Scale
 from autoscaler.model.decision import Decision
-from autoscaler.model.event import ReplicaReady
+from autoscaler.model.event import ReplicaDied, ReplicaReady, ReplicaStartFailed
 from autoscaler.model.state import ControllerState
+from autoscaler.replay.catalogue import POOL, REPLICA_BYTES, SERVICE, VARIANT, replay_catalogue
+from autoscaler.replay.faulty_snapshot import repeated, unanswered
 from autoscaler.replay.probe import probe_costs
 from autoscaler.replay.view import FleetView, ReplicaSample, Setting
 from autoscaler.replay.workload import FloatArray
 from collector.history.memory import MemoryHistoryStore
 from collector.increments import increments
-from collector.model.catalogue import (
-    ActionKind,
-    Authority,
-    AuthorityLevel,
-    CapacityPrior,
-    Catalogue,
-    Control,
-    MemoryPool,
-    Mode,
-    Objective,
-    PoolKind,
-    ProcessTarget,
-    Service,
-    Sli,
-    Tier,
-    Variant,
-)
+from collector.model.catalogue import CapacityPrior, Control
 from collector.model.histogram import Histogram
-from collector.model.ids import PoolName, ReplicaId, ServiceName, TierName, VariantName
+from collector.model.ids import ReplicaId
 from collector.model.reading import Fresh, Missing, MissingReason
-from collector.model.replica import EngineKind, Replica, ReplicaState
+from collector.model.replica import Replica, ReplicaState
 from collector.model.snapshot import (
     LatencyView,
     PoolView,
@@ -51,71 +38,28 @@ from collector.model.snapshot import (
     TrafficView,
 )
 
-SERVICE: Final = ServiceName("replayed")
-VARIANT: Final = VariantName("replayed")
-TIER: Final = TierName("replayed")
-POOL: Final = PoolName("replayed")
 SOURCE: Final = "replay"
 START_TIMESTAMP_SECONDS: Final = 1_699_920_000.0
 """Midnight UTC of a Tuesday; traces count from their own midnight."""
-REPLICA_BYTES: Final = 2**30
-WINDOW_SECONDS: Final = 28 * 86400.0
-EDGE_FACTORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+EDGE_FACTORS: Final = (
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.7,
+    0.85,
+    1.0,
+    1.2,
+    1.5,
+    2.0,
+    3.0,
+    5.0,
+    10.0,
+)
 """Bucket edges as shares of the threshold, which is always one of them."""
-
-
-def replay_catalogue(setting: Setting, *, control: Control) -> Catalogue:
-    """One service with one variant under the setting's objectives."""
-    objectives = setting.objectives
-    latencies = (
-        (Sli.TIME_TO_FIRST_TOKEN, objectives.time_to_first_token_seconds),
-        (Sli.INTER_TOKEN_LATENCY, objectives.output_token_seconds),
-    )
-    variant = Variant(
-        name=VARIANT,
-        engine=EngineKind.VLLM,
-        target=ProcessTarget(command=("replayed",), startup_timeout_seconds=3600.0),
-        pool=POOL,
-        memory_bytes=REPLICA_BYTES,
-        slots=setting.limits.max_sequence_count,
-        min_replicas=setting.min_replicas,
-        max_replicas=setting.max_replicas,
-        cost_per_hour=float(setting.gpus_per_replica),
-    )
-    service = Service(
-        name=SERVICE,
-        models=(str(SERVICE),),
-        owner="replay",
-        tier=TIER,
-        objectives=tuple(
-            Objective(
-                sli=sli,
-                threshold_seconds=threshold,
-                target_ratio=objectives.target_ratio,
-                window_seconds=WINDOW_SECONDS,
-            )
-            for sli, threshold in latencies
-        ),
-        variants=(variant,),
-        hold_timeout_seconds=600.0,
-        max_held_requests=10**6,
-    )
-    return Catalogue(
-        version=1,
-        services=(service,),
-        tiers=(Tier(name=TIER, violation_price_per_minute=10.0),),
-        pools=(
-            MemoryPool(
-                name=POOL,
-                kind=PoolKind.DISCRETE,
-                capacity_bytes=(2 * setting.max_replicas + 1) * REPLICA_BYTES,
-                reserve_bytes=0,
-            ),
-        ),
-        authority=Authority(mode=Mode.ACTIVE, levels={ActionKind.SCALE: AuthorityLevel.AUTO}),
-        control=control,
-        digest="replay",
-    )
 
 
 @dataclass(slots=True)
@@ -185,12 +129,14 @@ class DecidePolicy:
         """What the decision comes to; the present count when it holds or only advises."""
         now = START_TIMESTAMP_SECONDS + view.now_seconds
         self._apply_events(view)
-        snapshot = self._snapshot(view, now=now)
+        snapshot = _as_seen(self._snapshot(view, now=now), view=view)
         self._record(snapshot)
         decided = decide(
             snapshot=snapshot,
             history=self._store.history(
-                services=(SERVICE,), window_seconds=HISTORY_SECONDS, now_timestamp_seconds=now
+                services=(SERVICE,),
+                window_seconds=look_back_seconds(self._catalogue.control),
+                now_timestamp_seconds=now,
             ),
             catalogue=self._catalogue,
             state=self._state,
@@ -206,6 +152,10 @@ class DecidePolicy:
     def _apply_events(self, view: FleetView) -> None:
         for lead in view.lead_times_seconds:
             self._ready(lead_time_seconds=lead, prior=self._prior)
+        for failed in view.failed_starts_seconds:
+            self._state = apply_event(self._state, _start_failed(failed))
+        for lived in view.lives_lost_seconds:
+            self._state = apply_event(self._state, _died(view, lived_seconds=lived))
         if self._prior is not None and self._previous is None:
             self._ready(lead_time_seconds=self._setting.provision_seconds, prior=self._prior)
 
@@ -232,12 +182,18 @@ class DecidePolicy:
 
     def _snapshot(self, view: FleetView, *, now: float) -> Snapshot:
         self._first_token.add(view.first_token_seconds)
-        self._per_token.add(view.output_token_seconds, np.maximum(view.finished_output_tokens - 1, 0))
+        self._per_token.add(
+            view.output_token_seconds, np.maximum(view.finished_output_tokens - 1, 0)
+        )
         held = self._setting.max_replicas * 2 - view.ordered_replicas
         return Snapshot(
             taken_timestamp_seconds=now,
             services=(self._service_view(view, now=now),),
-            replicas=(*self._ready_views(view, now=now), *_pending_views(view, now=now)),
+            replicas=(
+                *self._ready_views(view, now=now),
+                *_unread_views(view, now=now),
+                *_pending_views(view),
+            ),
             pools=(PoolView(pool=POOL, available_bytes=_fresh(held * REPLICA_BYTES, now)),),
             gateway_start_timestamp_seconds=_fresh(START_TIMESTAMP_SECONDS, now),
         )
@@ -287,28 +243,71 @@ class DecidePolicy:
         )
 
 
-HISTORY_SECONDS: Final = 3600.0
-"""As much as live control hands to `decide`."""
+def _as_seen(snapshot: Snapshot, *, view: FleetView) -> Snapshot:
+    """With what the faults of the replay do to it."""
+    if view.read_seconds is not None:
+        read = START_TIMESTAMP_SECONDS + view.read_seconds
+        return unanswered(snapshot, read_timestamp_seconds=read)
+    return repeated(snapshot, fault=view.series_fault)
 
 
-def _pending_views(view: FleetView, *, now: float) -> list[ReplicaView]:
-    missing = Missing(reason=MissingReason.NOT_READ_YET, source=SOURCE)
+def _pending_views(view: FleetView) -> list[ReplicaView]:
     return [
-        ReplicaView(
-            replica=_replica(
+        _view_without_readings(
+            _replica(
                 f"pending-{index}",
                 state=ReplicaState.LOADING,
                 ordered=START_TIMESTAMP_SECONDS + ordered,
             ),
-            running_requests=missing,
-            waiting_requests=missing,
-            prompt_tokens_total=missing,
-            output_tokens_total=missing,
-            in_flight_requests=missing,
-            memory_bytes=missing,
+            MissingReason.NOT_READ_YET,
         )
         for index, ordered in enumerate(view.pending_ordered_seconds)
     ]
+
+
+def _unread_views(view: FleetView, *, now: float) -> list[ReplicaView]:
+    """Ready replicas whose metrics nobody has ever read."""
+    return [
+        _view_without_readings(
+            _replica(f"replica-{number}", state=ReplicaState.SERVING, ordered=now),
+            MissingReason.SOURCE_UNREACHABLE,
+        )
+        for number in view.unread_replicas
+    ]
+
+
+def _view_without_readings(replica: Replica, reason: MissingReason) -> ReplicaView:
+    missing = Missing(reason=reason, source=SOURCE)
+    return ReplicaView(
+        replica=replica,
+        running_requests=missing,
+        waiting_requests=missing,
+        prompt_tokens_total=missing,
+        output_tokens_total=missing,
+        in_flight_requests=missing,
+        memory_bytes=missing,
+    )
+
+
+def _start_failed(failed_seconds: float) -> ReplicaStartFailed:
+    return ReplicaStartFailed(
+        service=SERVICE,
+        variant=VARIANT,
+        replica_id=ReplicaId("replica"),
+        failed_timestamp_seconds=START_TIMESTAMP_SECONDS + failed_seconds,
+        message="not ready in time",
+    )
+
+
+def _died(view: FleetView, *, lived_seconds: float) -> ReplicaDied:
+    return ReplicaDied(
+        service=SERVICE,
+        variant=VARIANT,
+        replica_id=ReplicaId("replica"),
+        died_timestamp_seconds=START_TIMESTAMP_SECONDS + view.now_seconds,
+        lived_seconds=lived_seconds,
+        message="killed",
+    )
 
 
 def _replica(name: str, *, state: ReplicaState, ordered: float) -> Replica:

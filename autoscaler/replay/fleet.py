@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autoscaler.replay.faults import Faults
 from autoscaler.replay.service_plant import ServicePlant
 from autoscaler.replay.view import Setting
 
@@ -21,9 +22,8 @@ class Provisioning:
 
     sigma: float = 0.25
     """Spread of the logarithm. Source: published load times (p50 22.7 s, p90 42 s, p99 52 s)."""
-    slow_from_seconds: float = float("inf")  # a fault: starts ordered within it take `slow_factor`
-    slow_to_seconds: float = float("inf")
-    slow_factor: float = 1.0  # inf: they stay pending for ever
+    start_timeout_seconds: float = 3600.0
+    """A start that takes longer is given up, as the executor does."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +46,14 @@ class Life:
         return max(0.0, ended - max(self.ordered_seconds, start_seconds)) / SECONDS_PER_HOUR
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Replicas that ended without being told to."""
+
+    failed_starts_seconds: tuple[float, ...]  # when each start was given up
+    lives_lost_seconds: tuple[float, ...]  # how long each that died had served
+
+
 @dataclass(slots=True, kw_only=True)
 class Fleet:
     """All replicas of one service; carries out orders."""
@@ -54,12 +62,15 @@ class Fleet:
     setting: Setting
     provisioning: Provisioning
     random: np.random.Generator
+    faults: Faults = field(default_factory=Faults)
     lives: list[Life] = field(default_factory=list)
     now_seconds: float = 0.0
     _pending: list[Life] = field(default_factory=list)
     _ready: list[Life] = field(default_factory=list)
     _draining: list[Life] = field(default_factory=list)
-    _new_leads: list[float] = field(default_factory=list)
+    _started: list[Life] = field(default_factory=list)
+    _failed_starts: list[float] = field(default_factory=list)
+    _lives_lost: list[float] = field(default_factory=list)
 
     @property
     def ordered_replicas(self) -> int:
@@ -76,11 +87,26 @@ class Fleet:
         """When each pending one was ordered."""
         return tuple(life.ordered_seconds for life in self._pending)
 
-    def take_lead_times(self) -> tuple[float, ...]:
-        """Of the replicas that became ready since the last call."""
-        taken = tuple(self._new_leads)
-        self._new_leads.clear()
+    @property
+    def ready_numbers(self) -> tuple[int, ...]:
+        """Of the replicas that serve, the oldest first."""
+        return tuple(life.number for life in self._ready)
+
+    def take_starts(self) -> tuple[Life, ...]:
+        """The replicas that became ready since the last call."""
+        taken = tuple(self._started)
+        self._started.clear()
         return taken
+
+    def take_ends(self) -> Ends:
+        """Those since the last call."""
+        ends = Ends(
+            failed_starts_seconds=tuple(self._failed_starts),
+            lives_lost_seconds=tuple(self._lives_lost),
+        )
+        self._failed_starts.clear()
+        self._lives_lost.clear()
+        return ends
 
     def begin(self, replicas: int) -> None:
         """Replicas that serve from the start, as if ordered long ago."""
@@ -91,9 +117,12 @@ class Fleet:
     def advance(self, to_seconds: float) -> None:
         """Replicas become ready and drained ones end, each at its own time."""
         for life in self._due(to_seconds):
+            if self._given_up_seconds(life) < life.ready_seconds:
+                self._give_up(life)
+                continue
             self.plant.advance(life.ready_seconds)
             self._open(life)
-            self._new_leads.append(life.ready_seconds - life.ordered_seconds)
+            self._started.append(life)
         self.plant.advance(to_seconds)
         self.now_seconds = to_seconds
         self._end_drained()
@@ -108,18 +137,32 @@ class Fleet:
         return abs(change)
 
     def kill(self) -> int:
-        """The oldest ready replica dies; how many requests die with it."""
+        """The oldest ready replica dies; how many requests die with it. None ready: nothing happens."""
+        if not self._ready:
+            return 0
         life = self._ready.pop(0)
         lost = self.plant.kill_replica(life.number)
         life.ended_seconds = self.now_seconds
+        self._lives_lost.append(self.now_seconds - life.ready_seconds)
         return lost
 
     def _due(self, to_seconds: float) -> Iterator[Life]:
-        due = sorted(
-            (life for life in self._pending if life.ready_seconds <= to_seconds),
-            key=lambda life: (life.ready_seconds, life.number),
-        )
-        yield from due
+        """Pending ones whose start has ended by then, one way or the other, in order of that."""
+        ends = {each.number: self._start_end_seconds(each) for each in self._pending}
+        due = [each for each in self._pending if ends[each.number] <= to_seconds]
+        yield from sorted(due, key=lambda life: (ends[life.number], life.number))
+
+    def _start_end_seconds(self, life: Life) -> float:
+        return min(life.ready_seconds, self._given_up_seconds(life))
+
+    def _given_up_seconds(self, life: Life) -> float:
+        return life.ordered_seconds + self.provisioning.start_timeout_seconds
+
+    def _give_up(self, life: Life) -> None:
+        self._pending.remove(life)
+        self.plant.remove_replica(life.number)
+        life.ended_seconds = self._given_up_seconds(life)
+        self._failed_starts.append(life.ended_seconds)
 
     def _ordered(self, *, ready_seconds: float) -> Life:
         life = Life(
@@ -138,13 +181,7 @@ class Fleet:
 
     def _lead(self) -> float:
         chance = float(np.exp(self.provisioning.sigma * self.random.standard_normal()))
-        is_slow = (
-            self.provisioning.slow_from_seconds
-            <= self.now_seconds
-            < self.provisioning.slow_to_seconds
-        )
-        factor = self.provisioning.slow_factor if is_slow else 1.0
-        return self.setting.provision_seconds * chance * factor
+        return self.setting.provision_seconds * chance * self.faults.start_factor(self.now_seconds)
 
     def _take_one_back(self) -> None:
         """The newest pending one; else the ready one with the fewest requests, younger first."""

@@ -17,9 +17,7 @@ _ANSWER_MIX: Final = (1, 32)
 
 def probe_costs(costs: StepCosts, *, limits: EngineLimits) -> CapacityPrior:
     """Replica-seconds per prompt and per output token, solved from two mixes on all slots."""
-    slots = min(
-        limits.max_sequence_count, limits.kv_capacity_tokens // (sum(_PROMPT_MIX) + 1), 256
-    )
+    slots = min(limits.max_sequence_count, limits.kv_capacity_tokens // (sum(_PROMPT_MIX) + 1), 256)
     first = _run_seconds(costs, limits=limits, slots=max(1, slots), mix=_PROMPT_MIX)
     second = _run_seconds(costs, limits=limits, slots=max(1, slots), mix=_ANSWER_MIX)
     (prompt_a, output_a), (prompt_b, output_b) = (

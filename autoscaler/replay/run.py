@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autoscaler.replay.faults import Faults
 from autoscaler.replay.fleet import Fleet, Life, Provisioning
+from autoscaler.replay.lookout import Lookout
 from autoscaler.replay.score import Score, Served, score
 from autoscaler.replay.service_plant import RequestStatus, ServicePlant
-from autoscaler.replay.view import FleetView, Policy, Setting
+from autoscaler.replay.view import Policy, Setting
 from autoscaler.replay.workload import Workload
 
 GRACE_SECONDS = 600.0
@@ -27,7 +29,7 @@ class Conditions:
     provisioning: Provisioning = field(default_factory=Provisioning)
     max_held_requests: int | None = None
     hold_timeout_seconds: float | None = None
-    kill_seconds: tuple[float, ...] = ()  # a ready replica dies at each of these
+    faults: Faults = field(default_factory=Faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class _Run:
         self._workload = workload
         self._setting = setting
         self._policy = policy
-        self._kills = sorted(conditions.kill_seconds, reverse=True)
+        self._kills = sorted(conditions.faults.deaths_seconds, reverse=True)
         plant = ServicePlant(
             workload=workload,
             costs=setting.costs,
@@ -101,7 +103,9 @@ class _Run:
             setting=setting,
             provisioning=conditions.provisioning,
             random=np.random.default_rng(conditions.seed),
+            faults=conditions.faults,
         )
+        self._lookout = Lookout(self.fleet, faults=conditions.faults)
         self._changes: list[float] = []
         self._schedule: list[Change] = []
 
@@ -111,7 +115,7 @@ class _Run:
             self.fleet.advance(self._kills.pop())
             self.fleet.kill()
         self.fleet.advance(now)
-        view = fleet_view(self.fleet)
+        view = self._lookout.look()
         wanted = self._policy.desired_replicas(view)
         limits = self._setting
         wanted = max(limits.min_replicas, min(wanted, limits.max_replicas))
@@ -136,33 +140,6 @@ class _Run:
             setting=self._setting,
             end_seconds=end_seconds,
         )
-
-
-def fleet_view(fleet: Fleet) -> FleetView:
-    """What can be seen of the fleet now; takes what is told once."""
-    plant = fleet.plant
-    output_token_seconds, output_tokens = plant.take_finished()
-    return FleetView(
-        now_seconds=fleet.now_seconds,
-        ordered_replicas=fleet.ordered_replicas,
-        draining_replicas=fleet.draining_replicas,
-        pending_ordered_seconds=fleet.pending_ordered_seconds,
-        lead_times_seconds=fleet.take_lead_times(),
-        replicas=plant.samples(),
-        in_flight_requests=plant.in_flight_requests(),
-        held_requests=plant.held_requests,
-        oldest_held_seconds=plant.oldest_held_seconds,
-        arrived_requests_total=plant.arrived_requests,
-        arrived_prompt_tokens_total=plant.arrived_prompt_tokens,
-        completed_requests_total=plant.completed_requests,
-        completed_prompt_tokens_total=plant.completed_prompt_tokens,
-        completed_output_tokens_total=plant.completed_output_tokens,
-        failed_requests_total=plant.failed_requests,
-        shed_requests_total=plant.shed_requests,
-        first_token_seconds=plant.take_first_tokens(),
-        output_token_seconds=output_token_seconds,
-        finished_output_tokens=output_tokens,
-    )
 
 
 def _served(plant: ServicePlant, *, workload: Workload) -> Served:

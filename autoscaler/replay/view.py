@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.engine_model.costs import EngineLimits, StepCosts
+from autoscaler.replay.faults import SeriesFault
 from autoscaler.replay.workload import FloatArray
 
 
@@ -47,16 +48,22 @@ class FleetView:
     first_token_seconds: FloatArray  # times to first token, (k,)
     output_token_seconds: FloatArray  # mean times per output token of those finished, (m,)
     finished_output_tokens: FloatArray  # their output tokens, (m,)
+    # What goes wrong; all of it since this policy's last look:
+    failed_starts_seconds: tuple[float, ...] = ()  # when each of them was given up
+    lives_lost_seconds: tuple[float, ...] = ()  # of replicas that died: how long each had served
+    read_seconds: float | None = None  # when the numbers were read; None: now
+    unread_replicas: tuple[int, ...] = ()  # ready ones that were never read, by number
+    series_fault: SeriesFault = SeriesFault.NONE
 
     @property
     def ready_replicas(self) -> int:
         """Replicas that serve."""
-        return len(self.replicas)
+        return len(self.replicas) + len(self.unread_replicas)
 
     @property
     def pending_replicas(self) -> int:
         """Ordered and not ready yet."""
-        return self.ordered_replicas - len(self.replicas)
+        return self.ordered_replicas - self.ready_replicas
 
     @property
     def running_requests(self) -> int:

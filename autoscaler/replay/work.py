@@ -53,7 +53,9 @@ def work_costs(setting: Setting, *, prompt_tokens: float, output_tokens: float) 
     output = (
         costs.sequence_picoseconds + costs.context_token_picoseconds * context
     ) / PICOSECONDS_PER_SECOND
-    slots = min(limits.max_sequence_count, limits.kv_capacity_tokens / (prompt_tokens + output_tokens))
+    slots = min(
+        limits.max_sequence_count, limits.kv_capacity_tokens / (prompt_tokens + output_tokens)
+    )
     usable = max(MIN_RATIO, 1.0 - floor / step)
     # A full batch: every step costs the floor once, shared by all slots.
     full_output = output + floor / max(1.0, slots)

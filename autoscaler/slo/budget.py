@@ -74,9 +74,7 @@ def _look(
     return max(judged_looks, key=lambda look: look.bad / look.allowed, default=None)
 
 
-def _totals(
-    service: Service, *, view: ServiceView | None, now: float
-) -> ObjectiveTotals | None:
+def _totals(service: Service, *, view: ServiceView | None, now: float) -> ObjectiveTotals | None:
     if view is None or not service.objectives:
         return None
     counted = [_counted(objective, view=view) for objective in service.objectives]

@@ -7,11 +7,11 @@ objective: unspent budget is money, overspent budget is a broken promise.
 
 import math
 
-INITIAL_DEVIATES = 1.0
+INITIAL_DEVIATES = 1.5
 """Before anything was judged: about the P84 of demand."""
-MIN_DEVIATES = -1.0
-MAX_DEVIATES = 2.5
-DEVIATES_PER_DOUBLING = 0.5
+MIN_DEVIATES = -0.5
+MAX_DEVIATES = 3.0
+DEVIATES_PER_DOUBLING = 0.75
 """Change per doubling of the burn rate."""
 LEAST_BURN = 1.0 / 64.0
 
@@ -25,5 +25,5 @@ def headroom_deviates(burn_rate: float | None) -> float:
     return min(MAX_DEVIATES, max(MIN_DEVIATES, wanted))
 
 
-NEUTRAL_DEVIATES = 1.0
+NEUTRAL_DEVIATES = 1.75
 """At a burn rate of 1: what is spent is what is allowed."""

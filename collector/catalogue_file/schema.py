@@ -104,14 +104,14 @@ class ControlPart(FilePart):
         "is 0. Default 15m: people pause that long within one task.",
     )
     utilisation_target: Ratio = quantity(
-        "80%",
+        "90%",
         description="How much of the capacity is planned to be used when replicas are added. Default "
-        "80%: queues grow steeply above it.",
+        "90%: capacity is what the objectives allow already, and the forecast has its own margin.",
     )
     scale_in_utilisation: Ratio = quantity(
-        "70%",
-        description="The most the remaining replicas may be used when one goes. Default 70%: under "
-        "utilisation_target, so that going down does not ask for going up.",
+        "90%",
+        description="The most the remaining replicas may be used when one goes. Default 90%, like "
+        "utilisation_target: the hold keeps replicas from going and coming in turn.",
     )
     backlog_drain: Duration = quantity(
         "60s",

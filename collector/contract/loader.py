@@ -10,6 +10,7 @@ from collector.contract.schema import (
     AdviceFile,
     ContractFile,
     EndpointFile,
+    OtherSeriesFile,
     SignalFile,
     SourceFile,
     Vocabulary,
@@ -27,9 +28,11 @@ from collector.model.contract import (
     EngineSignal,
     ExporterKind,
     GatewaySignal,
+    GoneSeries,
     HostSignal,
     Provenance,
     RouterSignal,
+    SeriesKind,
     SeriesSource,
     SignalRule,
     version_numbers,
@@ -41,16 +44,17 @@ GATEWAY = "foresail_gateway"
 
 def load_contracts() -> Contracts:
     """The contracts shipped with this package. Raises ConfigurationError for a broken file."""
-    folder = resources.files("collector.contract")
-
-    def read(name: str) -> Contract:
-        return contract_of((folder / f"{name}.yaml").read_text("utf-8"), name=f"{name}.yaml")
-
     return Contracts(
-        engines={kind: read(kind.value) for kind in EngineKind},
-        gateway=read(GATEWAY),
-        exporters={kind: read(kind.value) for kind in ExporterKind},
+        engines={kind: load_contract(kind.value) for kind in EngineKind},
+        gateway=load_contract(GATEWAY),
+        exporters={kind: load_contract(kind.value) for kind in ExporterKind},
     )
+
+
+def load_contract(engine: str) -> Contract:
+    """One of the contracts shipped with this package. Raises ConfigurationError for a broken file."""
+    file = resources.files("collector.contract") / f"{engine}.yaml"
+    return contract_of(file.read_text("utf-8"), name=f"{engine}.yaml")
 
 
 def contract_of(text: str, *, name: str) -> Contract:
@@ -93,8 +97,16 @@ def _contract(document: ContractFile) -> Contract:
         },
         cannot_see=_cannot_see(document, vocabulary),
         keep_alive=document.keep_alive,
-        label_names=document.label_names,
+        label_names={old: each.name for old, each in document.label_names.items()},
+        label_versions={
+            old: version_range(each.versions) for old, each in document.label_names.items()
+        },
         advice=tuple(map(_advice, document.advice)),
+        other_series=_other_series(document.other_series),
+        gone_series=tuple(GoneSeries(**each.model_dump()) for each in document.gone_series),
+        bucket_edges={
+            name: tuple(each.edges) for each in document.bucket_edges for name in each.series
+        },
         measured_labels=frozenset(document.measured_labels),
     )
 
@@ -142,6 +154,16 @@ def _endpoint(endpoint: EndpointFile) -> Endpoint:
         note=endpoint.note,
         version_key=endpoint.version_key,
     )
+
+
+def _other_series(file: OtherSeriesFile) -> dict[str, SeriesKind | None]:
+    kinds: tuple[tuple[list[str], SeriesKind | None], ...] = (
+        (file.gauge, SeriesKind.GAUGE),
+        (file.counter, SeriesKind.COUNTER),
+        (file.histogram, SeriesKind.HISTOGRAM),
+        (file.unknown, None),
+    )
+    return {name: kind for names, kind in kinds for name in names}
 
 
 def _advice(row: AdviceFile) -> Advice:

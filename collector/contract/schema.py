@@ -114,6 +114,44 @@ class EndpointFile(_Strict):
     version_key: str | None = None  # of the JSON object it answers: the engine's version
 
 
+class LabelNameFile(_Strict):
+    """A label that some versions call otherwise."""
+
+    name: str  # as these rules use it
+    versions: RangeText  # that have the other name
+
+
+class OtherSeriesFile(_Strict):
+    """Names that tell no signal, by type."""
+
+    gauge: list[str] = []
+    counter: list[str] = []
+    histogram: list[str] = []
+    unknown: list[str] = []
+
+
+class GoneSeriesFile(_Strict):
+    """A name of the past."""
+
+    series: str
+    since: str
+    use: str
+    why: str
+
+
+class BucketEdgesFile(_Strict):
+    """Histograms with the same edges."""
+
+    series: Annotated[list[str], Field(min_length=1)]
+    edges: Annotated[list[float], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rise(self) -> "BucketEdgesFile":
+        if self.edges != sorted(set(self.edges)):
+            raise ValueError(f"edges of {self.series[0]} must rise")
+        return self
+
+
 class AdviceFile(_Strict):
     """One thing that its owner can do."""
 
@@ -139,8 +177,11 @@ class ContractFile(_Strict):
     cannot_see_others: str | None = None  # why every signal is missing that is not named above
     keep_alive: bool = True  # whether it bears a connection that stays open between scrapes
     measured_labels: list[str] = []  # of info series: they differ from start to start
-    label_names: dict[str, str] = {}  # {label of some versions: the label these rules use}
+    label_names: dict[str, LabelNameFile] = {}  # {label of some versions: what it is here}
     advice: list[AdviceFile] = []
+    other_series: OtherSeriesFile = OtherSeriesFile()
+    gone_series: list[GoneSeriesFile] = []
+    bucket_edges: list[BucketEdgesFile] = []  # defaults, where no package tells them
 
     @model_validator(mode="after")
     def _says_where_it_is_written(self) -> "ContractFile":

@@ -202,8 +202,8 @@ class Control:
     slope_window_seconds: float = 300.0  # upward trend: least squares over this window
     scale_in_hold_seconds: float = 300.0  # a replica goes when it was not needed for this long
     idle_to_zero_seconds: float = 900.0  # without any demand; only where min_replicas is 0
-    utilisation_target_ratio: float = 0.8  # of capacity, when sizing up
-    scale_in_utilisation_ratio: float = 0.7  # what the remaining N-1 may be loaded to
+    utilisation_target_ratio: float = 0.9  # of capacity, when sizing up
+    scale_in_utilisation_ratio: float = 0.9  # what the remaining N-1 may be loaded to
     backlog_drain_seconds: float = (
         60.0  # time in which held and waiting requests are to be worked off
     )

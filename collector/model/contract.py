@@ -273,6 +273,16 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoneSeries:
+    """A name of the past."""
+
+    series: str
+    since: str  # the first version without it
+    use: str  # what to ask for now; empty: nothing replaces it
+    why: str  # empty: it has only another name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """Everything known about the metric page of one engine (or of the gateway)."""
 
@@ -286,8 +296,14 @@ class Contract:
     title: str = ""  # its makers' name for it
     keep_alive: bool = True  # False: an open connection holds one of its few threads
     label_names: Mapping[str, str] = field(default_factory=dict)  # {label of some versions: ours}
+    label_versions: Mapping[str, VersionRange] = field(default_factory=dict)  # of the same keys
     measured_labels: frozenset[str] = frozenset()  # of info series: told at the start, not set
     advice: tuple[Advice, ...] = ()
+    other_series: Mapping[str, SeriesKind | None] = field(default_factory=dict)
+    """{series that tells no signal: its type, None where releases disagree}"""
+    gone_series: tuple[GoneSeries, ...] = ()
+    bucket_edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """{histogram: its default edges}, of those that no package tells"""
 
     def advice_on(self, topic: AdviceTopic, *, version: tuple[int, ...] | None) -> str | None:
         """What its owner can do about the topic in this version; None where nothing is known."""

@@ -1,9 +1,9 @@
 """Reads metric names out of released packages and writes collector/contract/packages/*.json.
 
 Run in a checkout: `.venv/bin/python deploy/contract/read_packages.py [ENGINE...]`. In: packages.yaml
-beside this file, and what pip downloads. Nothing of a package is imported or built: pip runs in an
-environment without setuptools, so that unpacking a source archive cannot run its setup.py. Archives
-are deleted when they have been read.
+beside this file, and what pip and the go command download. Nothing of a package is imported or
+built: pip runs in an environment without setuptools, so that unpacking a source archive cannot run its
+setup.py. Archives are deleted when they have been read.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from go_metrics import metrics_of_go
 from source_metrics import SourceMetric, metrics_of_calls, metrics_of_constants
 
 HERE = Path(__file__).resolve().parent
@@ -79,7 +80,7 @@ def write_facts(entry: dict[str, Any], *, version: str) -> int:  # Any: a YAML e
 def _metrics(entry: dict[str, Any], *, archive: Archive) -> Iterator[dict[str, object]]:
     best: dict[str, dict[str, object]] = {}
     for path, text in sorted(archive.sources.items()):
-        for metric in _declared(entry, text=text):
+        for metric in _declared(entry, text=text, archive=archive):
             found = asdict(metric) | {"file": path}
             known = best.get(metric.name)
             if known is None or (known["kind"] is None and metric.kind is not None):
@@ -88,7 +89,10 @@ def _metrics(entry: dict[str, Any], *, archive: Archive) -> Iterator[dict[str, o
     yield from (each for name, each in best.items() if each["kind"] or f"{name}_total" not in best)
 
 
-def _declared(entry: dict[str, Any], *, text: str) -> Iterator[SourceMetric]:
+def _declared(entry: dict[str, Any], *, text: str, archive: Archive) -> Iterator[SourceMetric]:
+    if entry["reader"] == "go":
+        yield from metrics_of_go(text, package="\n".join(archive.sources.values()))
+        return
     for class_name, prefix in entry["prefixes"].items():
         if entry["reader"] == "calls":
             yield from metrics_of_calls(text, prefix=prefix)
@@ -97,7 +101,10 @@ def _declared(entry: dict[str, Any], *, text: str) -> Iterator[SourceMetric]:
 
 
 def downloaded(entry: dict[str, Any], *, version: str, folder: Path) -> Archive:
-    """The sources of one release. Raises ValueError when pip does not give it."""
+    """The sources of one release. Raises ValueError when nobody gives it."""
+    if entry["archive"] == "go":
+        wanted = tuple(entry["folders"])
+        return _go_module(f"{entry['package']}@v{version}", wanted=wanted, folder=folder)
     requirement = f"{entry['package']}=={version}"
     get = _wheel if entry["archive"] == "wheel" else _source_archive
     return get(requirement, wanted=tuple(entry["folders"]), folder=folder)
@@ -141,6 +148,31 @@ def _source_archive(requirement: str, *, wanted: tuple[str, ...], folder: Path) 
     return Archive(sha256=told.group(1), sources=sources)
 
 
+def _go_module(module: str, *, wanted: tuple[str, ...], folder: Path) -> Archive:
+    """From the Go module proxy; downloading a module runs nothing of it."""
+    told = _run(
+        ["go", "mod", "download", "-json", module],
+        folder=folder,
+        variables={
+            "GOMODCACHE": str(folder / "mod"),
+            "GOFLAGS": "-modcacherw",
+            "GOTOOLCHAIN": "local",
+        },
+    )
+    answer = json.loads(told[told.find("{") :] or "{}")
+    if "Zip" not in answer:
+        raise ValueError(f"go gives no {module}: {answer.get('Error', told)[-200:]!r}")
+    zipped = Path(answer["Zip"])
+    with zipfile.ZipFile(zipped) as archive:
+        names = {name: name.removeprefix(f"{module}/") for name in archive.namelist()}
+        sources = {
+            path: archive.read(name).decode("utf-8", "replace")
+            for name, path in names.items()
+            if _is_wanted(path, wanted)
+        }
+    return Archive(sha256=hashlib.sha256(zipped.read_bytes()).hexdigest(), sources=sources)
+
+
 def _pip_without_setuptools(folder: Path) -> list[str]:
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
@@ -148,13 +180,13 @@ def _pip_without_setuptools(folder: Path) -> list[str]:
     return pip
 
 
-def _run(command: list[str], *, folder: Path) -> str:
+def _run(command: list[str], *, folder: Path, variables: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         command,
         check=False,
         timeout=300,
         cwd=folder,
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": str(folder)} | (variables or {}),
         capture_output=True,
         text=True,
     )
@@ -163,7 +195,7 @@ def _run(command: list[str], *, folder: Path) -> str:
 
 def _is_wanted(name: str, wanted: tuple[str, ...]) -> bool:
     inside = any(name == each or name.startswith(f"{each}/") for each in wanted)
-    return inside and name.endswith(".py")
+    return inside and name.endswith((".py", ".go")) and not name.endswith("_test.go")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import foresail
+from foresail.cli.backtest import backtest
 from foresail.cli.checkup import doctor
 from foresail.cli.cluster import cluster
 from foresail.cli.collect import collect
@@ -90,6 +91,7 @@ def application() -> typer.Typer:
     _add(app, lint, example="foresail lint dashboards/ rules.yaml --engine vllm=0.33")
     _add(app, list_services, name="list", example="foresail list")
     _add(app, plan, example="foresail plan --json")
+    _add(app, backtest, example="foresail backtest --trace example --html report.html")
     app.add_typer(ledger_application(), name="ledger")
     _add(app, emulate, example="foresail emulate --row qwen3-1.7b-l40s-tp1 --count 2 --port 8000")
     _add(app, generate, example="foresail generate --check")

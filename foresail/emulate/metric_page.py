@@ -12,6 +12,8 @@ from typing import Protocol
 
 from prometheus_client.utils import floatToGoString
 
+from collector.metric_page import sample_line
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -25,16 +27,11 @@ class Family(Protocol):
 
 def sample(name: str, labels: Labels, value: float) -> str:
     """One line of the page."""
-    text = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(labels))
-    return f"{name}{'{' + text + '}' if text else ''} {_number(value)}"
+    return sample_line(name, sorted(labels), _number(value))
 
 
 def _number(value: float) -> str:
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # the library has no types
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from foresail.emulate.vllm_names import (
     FAMILIES,
     HISTOGRAM,
     LABEL_VALUES,
-    SLEEP_EDGES,
     WITHOUT_ENGINE,
     cache_labels,
     edges,
@@ -44,7 +43,9 @@ class EngineMetrics:
         cache_info.values = {(("engine", "0"), *cache): 1.0}
         self._sleep_durations = Histogram(
             name="vllm:sleep_mode_operation_duration_seconds",
-            edges=SLEEP_EDGES,
+            edges=edges(
+                "sleep_mode_operation_duration_seconds", max_model_tokens=settings.max_model_tokens
+            ),
             now=now_timestamp_seconds,
         )
         self._sleeping_now: dict[str, int] = {}

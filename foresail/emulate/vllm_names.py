@@ -1,23 +1,19 @@
-"""Names, labels and bucket edges of vLLM 0.32.0's engine metrics, in the order of its page.
+"""Names and labels of vLLM 0.32.0's engine metrics in the order of its page, and their bucket edges.
 
-Source: pages recorded from vLLM 0.32.0. A contract test holds the emulated page against them.
+Source: pages recorded from vLLM 0.32.0, against which a contract test holds the emulated page; edges
+are those of the metric contract and of the released packages.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Final
+
+from collector.contract.loader import load_contract
+from collector.contract.package_facts import load_package_facts
+from collector.model.replica import EngineKind
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 
-_ITL = (
-    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80,
-)  # fmt: skip
-_TTFT = (
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40,
-    80, 160, 640, 2560,
-)  # fmt: skip
-_LONG = (
-    0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680,
-)  # fmt: skip
-SLEEP_EDGES: Final = (0.01, 0.1, 1, 10, 30, 60, 120, 300, 600)
 HTTP_EDGES: Final = (0.1, 0.5, 1)
 HTTP_FINE_EDGES: Final = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30,
@@ -84,24 +80,23 @@ LABEL_VALUES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 WITHOUT_ENGINE: Final = frozenset({"admission_rejections"})
 
-_EDGES: Final[dict[str, tuple[float, ...]]] = {
-    "iteration_tokens_total": (1, *(2.0**power for power in range(3, 15))),
-    "request_params_n": (1, 2, 5, 10, 20),
-    "request_num_preemptions": (1, 2, 3, 4, 5, 10, 20),
-    "time_to_first_token_seconds": _TTFT,
-    "inter_token_latency_seconds": _ITL,
-    "request_time_per_output_token_seconds": _ITL,
-}
-
 
 def edges(name: str, *, max_model_tokens: int) -> tuple[float, ...]:
     """Bucket edges of an engine histogram; those of token counts end at the model's length."""
-    if name in _EDGES:
-        return _EDGES[name]
-    if name.endswith("_seconds"):
-        return _LONG
+    known = _known_edges().get(f"vllm:{name}")
+    if known is not None:
+        return known
     steps = (digit * 10.0**power for power in range(12) for digit in (1, 2, 5))
     return tuple(edge for edge in steps if edge <= max_model_tokens)
+
+
+@cache
+def _known_edges() -> Mapping[str, tuple[float, ...]]:
+    """{histogram: edges} of the newest release that was read and, for the others, of the contract."""
+    contract = load_contract(EngineKind.VLLM.value)
+    newest = [each for each in load_package_facts() if each.engine == contract.engine][-1]
+    told = {each.name: each.upper_bounds for each in newest.metrics.values()}
+    return {name: found for name, found in told.items() if found} | contract.bucket_edges
 
 
 def cache_labels(

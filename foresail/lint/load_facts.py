@@ -19,43 +19,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _AlsoKnown(_Strict):
-    engine: str
-    reference: str
-    gauge: list[str] = []
-    counter: list[str] = []
-    histogram: list[str] = []
-    unknown: list[str] = []
-
-
-class _Gone(_Strict):
-    engine: str
-    name: str
-    since: str
-    use: str
-    why: str
-
-
 class _Moved(_Strict):
     old: str = Field(alias="from")
     new: str = Field(alias="to")
     is_removed: bool
 
 
-class _Edges(_Strict):
-    engine: str
-    reference: str
-    series: list[str]
-    edges: list[float]
-
-
 class _File(_Strict):
     complete: list[str]
     partial: list[str]
-    also_known: list[_AlsoKnown]
-    gone: list[_Gone]
     moved_prefixes: list[_Moved]
-    edges: list[_Edges]
 
 
 def load_name_facts() -> NameFacts:
@@ -70,8 +43,7 @@ def load_name_facts() -> NameFacts:
         *(fact for contract in every for fact in _contract_facts(contract)),
         *(fact for package in reversed(packages) for fact in _package_facts(package)),
         *_own_facts(),
-        *(fact for row in document.also_known for fact in _also_known(row)),
-        *(fact for row in document.edges for fact in _edge_facts(row)),
+        *(fact for contract in every for fact in _further_facts(contract)),
     ):
         found[fact.name, fact.engine].append(fact)
     by_name: dict[str, list[Fact]] = defaultdict(list)
@@ -80,7 +52,7 @@ def load_name_facts() -> NameFacts:
     return NameFacts(
         facts={name: tuple(facts) for name, facts in by_name.items()},
         releases=_releases(packages),
-        gone={each.name: Gone(**each.model_dump()) for each in document.gone},
+        gone={gone.name: gone for contract in every for gone in _gone(contract)},
         moved_prefixes=tuple(MovedPrefix(**each.model_dump()) for each in document.moved_prefixes),
         complete=tuple(document.complete),
         partial=tuple(document.partial),
@@ -100,6 +72,7 @@ def _merged(facts: Sequence[Fact]) -> Fact:
         versions=next((each.versions for each in facts if each.versions is not None), None),
         signal=next((each.signal for each in facts if each.signal), ""),
         renamed_labels=next((each.renamed_labels for each in facts if each.renamed_labels), None),
+        label_versions=next((each.label_versions for each in facts if each.label_versions), None),
     )
 
 
@@ -117,6 +90,7 @@ def _contract_facts(contract: Contract) -> Iterator[Fact]:
                 versions=source.versions,
                 signal=rule.signal.value,
                 renamed_labels=contract.label_names or None,
+                label_versions=contract.label_versions or None,
             )
 
 
@@ -137,20 +111,29 @@ def _own_facts() -> Iterator[Fact]:
         yield Fact(name=each.name, engine=GATEWAY, kind=each.kind, unit=each.unit, labels=labels)
 
 
-def _also_known(row: _AlsoKnown) -> Iterator[Fact]:
-    kinds: tuple[tuple[list[str], SeriesKind | None], ...] = (
-        (row.gauge, SeriesKind.GAUGE),
-        (row.counter, SeriesKind.COUNTER),
-        (row.histogram, SeriesKind.HISTOGRAM),
-        (row.unknown, None),
-    )
-    for names, kind in kinds:
-        yield from (Fact(name=name, engine=row.engine, kind=kind) for name in names)
+def _further_facts(contract: Contract) -> Iterator[Fact]:
+    """Of what tells no signal, and of edges that no package tells."""
+    for name, kind in contract.other_series.items():
+        yield Fact(
+            name=name,
+            engine=contract.engine,
+            kind=kind,
+            renamed_labels=contract.label_names or None,
+            label_versions=contract.label_versions or None,
+        )
+    for name, edges in contract.bucket_edges.items():
+        yield Fact(name=name, engine=contract.engine, kind=SeriesKind.HISTOGRAM, edges=edges)
 
 
-def _edge_facts(row: _Edges) -> Iterator[Fact]:
-    for name in row.series:
-        yield Fact(name=name, engine=row.engine, kind=SeriesKind.HISTOGRAM, edges=tuple(row.edges))
+def _gone(contract: Contract) -> Iterator[Gone]:
+    for each in contract.gone_series:
+        yield Gone(
+            name=each.series,
+            engine=contract.engine,
+            since=each.since,
+            use=each.use,
+            why=each.why,
+        )
 
 
 def _releases(packages: Sequence[PackageFacts]) -> dict[str, tuple[Release, ...]]:

@@ -38,6 +38,7 @@ class Fact:
     versions: VersionRange | None = None  # where the contract names it; None: it does not
     signal: str = ""  # the canonical signal it tells; empty: none
     renamed_labels: Mapping[str, str] | None = None  # {old label: new label}
+    label_versions: Mapping[str, VersionRange] | None = None  # {old label: versions that have it}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """The node agent: probes and what it serves. In: the command's options. Out: an agent to run."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from collector.clock import Clock, SystemClock
 from collector.contract.loader import load_contracts
 from collector.model.engine_admin import AdminApi
 from collector.model.replica import EngineKind
+from collector.ports import EngineAdminReader
 from collector.sources.engine_admin import (
     AdminHttp,
     LlamaCppAdminReader,
@@ -48,13 +49,18 @@ def engine_watch(engines: Sequence[WatchedEngine], *, clock: Clock) -> EngineWat
 
     return EngineWatch(
         engines=engines,
-        readers={
-            AdminApi.VLLM: VllmAdminReader(http),
-            AdminApi.OLLAMA: OllamaAdminReader(http),
-            AdminApi.LLAMA_CPP: LlamaCppAdminReader(http),
-            AdminApi.LLAMA_SWAP: LlamaSwapAdminReader(http),
-        },
+        readers=admin_readers(http),
         pages=pages,
         llama_cpp=load_contracts().engines[EngineKind.LLAMA_CPP],
         close=close,
     )
+
+
+def admin_readers(http: AdminHttp) -> Mapping[AdminApi, EngineAdminReader]:
+    """Who asks engines of each kind for their admin state."""
+    return {
+        AdminApi.VLLM: VllmAdminReader(http),
+        AdminApi.OLLAMA: OllamaAdminReader(http),
+        AdminApi.LLAMA_CPP: LlamaCppAdminReader(http),
+        AdminApi.LLAMA_SWAP: LlamaSwapAdminReader(http),
+    }

@@ -5,18 +5,20 @@ In: an address or a setup. Out: reports. Raises ConfigurationError and Catalogue
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from collector.catalogue_file import read_catalogue
-from collector.clock import SystemClock
+from collector.clock import Clock, SystemClock
 from collector.contract.loader import load_contracts
 from collector.errors import ConfigurationError
 from collector.model.contract import Contract, Contracts
 from collector.model.device import DeviceSurvey
+from collector.sources.engine_admin import AdminHttp
 from collector.sources.exposition_http import HttpExpositionReader
 from collector.sources.nvml import NvmlDeviceProbe
 from foresail.doctor import ThisMachine
 from foresail.doctor.targets.address import Address, refuse_unsafe_path
+from foresail.doctor.targets.admin_checks import check_admin
 from foresail.doctor.targets.catalogue_targets import (
     GATEWAY,
     catalogue_questions,
@@ -28,6 +30,7 @@ from foresail.doctor.targets.objective_checks import Thresholds
 from foresail.doctor.targets.report import TargetReport
 from foresail.doctor.targets.visit import Asked, Visitor
 from foresail.settings import Settings
+from foresail.wiring.agent import admin_readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,31 @@ async def _examined(
     clock = SystemClock()
     async with HttpExpositionReader(clock=clock) as reader:
         visitor = Visitor(reader=reader, clock=clock, contracts=contracts)
-        return await examine_targets(questions, visitor=visitor, our_urls=our_urls)
+        reports = await examine_targets(questions, visitor=visitor, our_urls=our_urls)
+        return await _with_admin_state(reports, questions=questions, clock=clock)
+
+
+async def _with_admin_state(
+    reports: Sequence[TargetReport], *, questions: Sequence[Question], clock: Clock
+) -> tuple[TargetReport, ...]:
+    """The same reports, with what the engines tell beside their pages."""
+    http = AdminHttp(clock=clock)
+    readers = admin_readers(http)
+
+    async def completed(report: TargetReport, question: Question) -> TargetReport:
+        address = question.asked.address
+        reader = next((readers[api] for api in readers if api.value == report.engine), None)
+        is_plain = address.unix_socket_path is None and address.path is None
+        if reader is None or not is_plain or not (report.http_status or report.version):
+            return report
+        state = await reader.read_admin_state(address.base_url)
+        found = check_admin(state, models=question.models)
+        return replace(report, findings=(*report.findings, *found))
+
+    try:
+        return tuple(await asyncio.gather(*map(completed, reports, questions)))
+    finally:
+        await http.close()
 
 
 def _every(contracts: Contracts) -> Sequence[Contract]:

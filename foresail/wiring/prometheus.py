@@ -37,7 +37,7 @@ async def page_reader(
             yield direct
             return
         asked = settings.prometheus
-        api = stack.enter_context(_opened(asked, wanted_by="sources.engines", clock=clock))
+        api = stack.enter_context(opened(asked, wanted_by="sources.engines", clock=clock))
         reader = PrometheusReader(
             api,
             rules=lambda: rules_in_use(contracts, catalogue=catalogue()),
@@ -55,7 +55,7 @@ async def page_reader(
 @contextlib.contextmanager
 def range_reader(settings: Settings, *, clock: Clock) -> Iterator[RangeReader]:
     """Answers questions about the past. Raises ConfigurationError."""
-    with _opened(settings.prometheus, wanted_by="history.kind", clock=clock) as api:
+    with opened(settings.prometheus, wanted_by="history.kind", clock=clock) as api:
         yield api
 
 
@@ -83,9 +83,10 @@ def tell_late_scrapes(
 
 
 @contextlib.contextmanager
-def _opened(
+def opened(
     asked: PrometheusSettings, *, wanted_by: str, clock: Clock
 ) -> "Iterator[PrometheusApi]":
+    """The server of these settings. Raises ConfigurationError; `wanted_by` says who asks for it."""
     try:
         from collector.sources.prometheus_api import (  # noqa: PLC0415  see above
             PrometheusAddress,

@@ -193,3 +193,20 @@ async def test_a_prometheus_is_told_from_an_engine_and_says_what_it_scrapes(
     messages = [each["message"] for each in target["findings"]]
     assert messages[0] == "a Prometheus, no engine; targets: 2, up: 1"
     assert f"it cannot read http://{silent}/metrics" in messages[1]
+
+
+async def test_a_sleeping_engine_and_a_model_it_lacks_are_told(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    async with emulated() as engine:
+        made = service(min_replicas=1, max_replicas=1)
+        variant = made["variants"].pop("llama")
+        target = {"kind": "url", "urls": [engine.url]}
+        made["variants"]["vllm"] = {**variant, "engine": "vllm", "target": target}
+        made["models"] = ["tiny", "huge"]
+        with desk(tmp_path, catalogue({"chat": made})) as it:
+            await engine.post("/sleep?level=1&mode=wait")
+            _, (found,) = await doctor.json("--settings", str(it.settings_path))
+    told = {each["kind"]: each["message"] for each in found["findings"]}
+    assert told["asleep"] == "the engine sleeps; a request waits until somebody wakes it"
+    assert told["no_model"] == "it has no model 'huge'; it has tiny"

@@ -16,14 +16,17 @@ from autoscaler.checkpoint import decisions_json, state_json
 from autoscaler.decide import Decided, decide
 from autoscaler.govern.authority import govern
 from autoscaler.model.action import Direction, Reason, Scale
-from autoscaler.model.decision import Verdict
+from autoscaler.model.decision import Decision, Verdict
 from autoscaler.model.state import (
+    BudgetSpending,
     ControllerState,
     PastForecast,
     Recommendation,
     ServiceState,
     VariantState,
 )
+from autoscaler.replay.faults import SeriesFault
+from autoscaler.replay.faulty_snapshot import repeated, unanswered
 from collector.model.catalogue import AuthorityLevel, Catalogue, Mode, Variant
 from collector.model.history import History
 from collector.model.reading import Fresh, Number
@@ -379,6 +382,49 @@ def test_governance_never_widens(world: World, mode: Mode, level: AuthorityLevel
             assert after.verdict is not Verdict.ACT
 
 
+@quick
+@given(worlds())
+def test_being_told_everything_twice_changes_nothing_and_never_gives_out_more(
+    world: World,
+) -> None:
+    once = decided(world)
+    twice = decided(replace(world, snapshot=repeated(world.snapshot, fault=SeriesFault.TWICE)))
+    assert state_json(twice.next_state) == state_json(once.next_state)
+    for before, after in zip(once.decisions, twice.decisions, strict=True):
+        assert after.evidence == before.evidence
+        assert started(after) <= started(before)
+
+
+@quick
+@given(worlds())
+def test_metrics_in_the_dark_take_nothing_away_and_teach_nothing_of_demand(world: World) -> None:
+    dark = unanswered(world.snapshot, read_timestamp_seconds=NOW - 120.0)
+    result = decided(replace(world, snapshot=dark))
+    for each in result.decisions:
+        if each.reason is not Reason.NOT_DECLARED:
+            assert not isinstance(each.action, Scale) or each.action.direction is Direction.OUT
+            assert each.evidence.quality != ()
+    for name in NAMES:
+        before, after = world.state.service(name), result.next_state.service(name)
+        assert after.budget == before.budget
+        assert after.objective_totals == before.objective_totals
+
+
+def started(decision: Decision) -> int:
+    """Replicas that it starts."""
+    action = decision.action
+    return max(0, action.to_replicas - action.from_replicas) if isinstance(action, Scale) else 0
+
+
+@quick
+@given(worlds())
+def test_what_surplus_takes_away_is_a_small_step(world: World) -> None:
+    for each in decided(world).decisions:
+        if isinstance(each.action, Scale) and each.reason is Reason.SURPLUS_CAPACITY:
+            supply = each.evidence.supply_replicas
+            assert 0 < len(each.action.stop_replicas) <= max(1, supply // 6)
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     requests=st.lists(st.floats(0.0, 300.0), min_size=BINS, max_size=BINS),
@@ -386,19 +432,35 @@ def test_governance_never_widens(world: World, mode: Mode, level: AuthorityLevel
     supply=st.integers(0, 6),
     held=st.integers(0, 20),
     more_held=st.integers(0, 20),
+    past=st.lists(ratios, max_size=40),
+    spent=st.floats(0.0, 50.0),
 )
 def test_more_demand_never_means_fewer_replicas(
-    requests: list[float], factor: float, supply: int, held: int, more_held: int
+    *,
+    requests: list[float],
+    factor: float,
+    supply: int,
+    held: int,
+    more_held: int,
+    past: list[float],
+    spent: float,
 ) -> None:
-    less = planned(np.array(requests), supply=supply, held=held)
-    assert planned(np.array(requests) * factor, supply=supply, held=held + more_held) >= less
-
-
-def planned(requests: "np.ndarray[Any, Any]", *, supply: int, held: int) -> int:
-    """Replicas of a lone service after the decision, memory being free and request lengths known."""
-    looks = tuple(
-        Recommendation(timestamp_seconds=NOW - age, replicas=0) for age in range(300, 0, -15)
+    known = make_service_state(
+        recommendations=tuple(
+            Recommendation(timestamp_seconds=NOW - age, replicas=0) for age in range(300, 0, -15)
+        ),
+        forecast_ratios=tuple(past),
+        budget=BudgetSpending(bad=spent, allowed=1.0),
     )
+    less = planned(np.array(requests), supply=supply, held=held, known=known)
+    more = planned(np.array(requests) * factor, supply=supply, held=held + more_held, known=known)
+    assert more >= less
+
+
+def planned(
+    requests: "np.ndarray[Any, Any]", *, supply: int, held: int, known: ServiceState
+) -> int:
+    """Replicas of a lone service after the decision, memory being free and request lengths known."""
     result = decide(
         snapshot=make_snapshot(
             services=[make_view("alpha", held=held)],
@@ -406,7 +468,7 @@ def planned(requests: "np.ndarray[Any, Any]", *, supply: int, held: int) -> int:
         ),
         history=make_history({"alpha": requests_per_bin([float(each) for each in requests])}),
         catalogue=make_catalogue(make_service("alpha", variants=(make_variant(max_replicas=50),))),
-        state=ControllerState(services={"alpha": make_service_state(recommendations=looks)}),
+        state=ControllerState(services={"alpha": known}),
         now=NOW,
     )
     action = result.decisions[0].action

@@ -6,17 +6,19 @@ AIC among few candidates. statsmodels is imported at the first fit, it is slow t
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from autoscaler.replay.workload import FloatArray
 
-CANDIDATE_ORDERS: Final = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1))
+CANDIDATE_ORDERS: Final = ((0, 0), (1, 0), (2, 0), (0, 1), (1, 1))
 KPSS_SIGNIFICANCE: Final = 0.05
 MAX_DIFFERENCES: Final = 1
+MAX_MA: Final = 0.98
+FIT_ITERATIONS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,37 +44,41 @@ class ArimaModel:
         return forecast
 
     def _ahead(self, moves: list[float], *, steps: int) -> list[float]:
-        errors: list[float] = []
-        for place, move in enumerate(moves):
-            errors.append(move - self._next(moves[:place], errors))
         known = len(moves)
-        for _ in range(steps):
-            moves.append(self._next(moves, errors))
+        errors: list[float] = []
+        for place in range(known):
+            errors.append(moves[place] - self._next(moves, errors, place))
+        for place in range(known, known + steps):
+            moves.append(self._next(moves, errors, place))
             errors.append(0.0)
         return moves[known:]
 
-    def _next(self, moves: list[float], errors: list[float]) -> float:
-        value = sum(
-            weight * moves[-lag] for lag, weight in enumerate(self.ar, start=1) if lag <= len(moves)
-        )
-        return value + sum(
-            weight * errors[-lag]
-            for lag, weight in enumerate(self.ma, start=1)
-            if lag <= len(errors)
-        )
+    def _next(self, moves: list[float], errors: list[float], place: int) -> float:
+        """Expected at `place` from what lies before it; nothing lies before the first."""
+        value = 0.0
+        for lag, weight in enumerate(self.ar[:place], start=1):
+            value += weight * moves[place - lag]
+        for lag, weight in enumerate(self.ma[:place], start=1):
+            value += weight * errors[place - lag]
+        return value
 
 
 def fit_arima(series: Sequence[float] | FloatArray) -> ArimaModel | None:
     """The model of the best order; None when none could be fitted. Raises ModuleNotFoundError without
     statsmodels.
     """
+    # Before warnings are silenced, as statsmodels sets filters of its own when it is imported. It ships
+    # no types.
+    from statsmodels.tsa.arima.model import ARIMA  # type: ignore[import-untyped]  # noqa: PLC0415
+    from statsmodels.tsa.stattools import kpss  # type: ignore[import-untyped]  # noqa: PLC0415
+
     values = np.asarray(series, np.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of orders that fit badly, and are not chosen
-        differences = 0 if _is_level(values) else MAX_DIFFERENCES
+        differences = 0 if _is_level(values, test=kpss) else MAX_DIFFERENCES
         moves = np.diff(values) if differences else values
         mean = 0.0 if differences else float(moves.mean())
-        found = [_fitted(moves - mean, order=order) for order in CANDIDATE_ORDERS]
+        found = [_fitted(moves - mean, order=order, model=ARIMA) for order in CANDIDATE_ORDERS]
     fitted = [each for each in found if each is not None]
     if not fitted:
         return None
@@ -81,30 +87,30 @@ def fit_arima(series: Sequence[float] | FloatArray) -> ArimaModel | None:
 
 
 _Fit = tuple[float, tuple[float, ...], tuple[float, ...]]
+_Untyped = Callable[..., Any]  # of a library without types
 
 
-def _fitted(moves: FloatArray, *, order: tuple[int, int]) -> _Fit | None:
+def _fitted(moves: FloatArray, *, order: tuple[int, int], model: _Untyped) -> _Fit | None:
     """(AIC, AR, MA); None where this order does not fit."""
-    from statsmodels.tsa.arima.model import ARIMA  # noqa: PLC0415 # slow to import
-
     p, q = order
+    minimising = {"options": {"maxiter": FIT_ITERATIONS}}
     try:
-        model = ARIMA(moves, order=(p, 0, q), trend="n")
-        result = model.fit(method="innovations_mle")
+        result = model(moves, order=(p, 0, q), trend="n").fit(
+            method="innovations_mle", method_kwargs={"minimize_kwargs": minimising}
+        )
     except (ValueError, np.linalg.LinAlgError):
         return None
     parameters = [float(each) for each in result.params]
-    if not np.isfinite([*parameters, result.aic]).all():
-        return None
-    return float(result.aic), tuple(parameters[:p]), tuple(parameters[p : p + q])
+    ar, ma = tuple(parameters[:p]), tuple(parameters[p : p + q])
+    # Beyond, the first error would be carried on for ever: the model cannot be carried forward.
+    is_usable = np.isfinite([*parameters, result.aic]).all() and all(abs(w) <= MAX_MA for w in ma)
+    return (float(result.aic), ar, ma) if is_usable else None
 
 
-def _is_level(values: FloatArray) -> bool:
+def _is_level(values: FloatArray, *, test: _Untyped) -> bool:
     """Whether the series moves around one level, by KPSS."""
-    from statsmodels.tsa.stattools import kpss  # noqa: PLC0415 # slow to import
-
     try:
-        p_value = float(kpss(values, regression="c", nlags="auto")[1])
+        p_value = float(test(values, regression="c", nlags="auto")[1])
     except (ValueError, OverflowError, np.linalg.LinAlgError):
         return False
     return p_value >= KPSS_SIGNIFICANCE

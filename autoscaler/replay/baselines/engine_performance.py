@@ -7,6 +7,7 @@ Source: ai-dynamo/dynamo 1.6 `planner/core/perf_model/agg.py`.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoscaler.engine_model.costs import PICOSECONDS_PER_SECOND
@@ -67,15 +68,26 @@ class EnginePerformance:
 
     def sustained(self, mix: Mix, *, objectives: Objectives, scale: float = 1.0) -> Sustained:
         """The largest batch that keeps both objectives times `scale`; a batch of one if none does."""
-        low, high = 1, self._most_requests(mix)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._keeps(middle, mix=mix, objectives=objectives, scale=scale):
-                low = middle
-            else:
-                high = middle - 1
-        step = self.mean_step_seconds(batch=low, kv_tokens=low * mix.context_tokens, mix=mix)
-        return Sustained(requests_per_second=low / (mix.output_tokens * step), batch_requests=low)
+        batch = _last_true(
+            self._most_requests(mix),
+            lambda batch: self._keeps(batch, mix=mix, objectives=objectives, scale=scale),
+        )
+        return Sustained(
+            requests_per_second=self._requests_per_second(batch, mix=mix), batch_requests=batch
+        )
+
+    def batch_at_rate(self, requests_per_second: float, *, mix: Mix, most_requests: int) -> int:
+        """Requests in an engine that gets so many; between 1 and `most_requests`."""
+        below = _last_true(
+            most_requests,
+            lambda batch: self._requests_per_second(batch, mix=mix) < requests_per_second,
+        )
+        return min(most_requests, below + 1)
+
+    def _requests_per_second(self, batch: int, *, mix: Mix) -> float:
+        kv_tokens = batch * mix.context_tokens
+        step = self.mean_step_seconds(batch=batch, kv_tokens=kv_tokens, mix=mix)
+        return batch / (mix.output_tokens * step)
 
     def _most_requests(self, mix: Mix) -> int:
         """By KV cache, by slots, and by the balance of prompts in and answers out."""
@@ -84,7 +96,8 @@ class EnginePerformance:
         balanced = limits.max_step_tokens - mix.prompt_tokens / mix.output_tokens
         return max(1, int(min(by_cache, balanced, limits.max_sequence_count)))
 
-    def _keeps(self, batch: int, *, mix: Mix, objectives: Objectives, scale: float) -> bool:
+    def latencies(self, batch: int, *, mix: Mix) -> tuple[float, float]:
+        """(step, first token) in seconds of an engine that decodes `batch` as prompts come in."""
         kv_tokens = batch * mix.context_tokens
         step = self.mean_step_seconds(batch=batch, kv_tokens=kv_tokens, mix=mix)
         queued = min(
@@ -93,6 +106,10 @@ class EnginePerformance:
         first = self.first_token_seconds(
             queued_tokens=queued, batch=batch, kv_tokens=kv_tokens, mix=mix
         )
+        return step, first
+
+    def _keeps(self, batch: int, *, mix: Mix, objectives: Objectives, scale: float) -> bool:
+        step, first = self.latencies(batch, mix=mix)
         return (
             step <= objectives.output_token_seconds * scale
             and first <= objectives.time_to_first_token_seconds * scale
@@ -112,3 +129,15 @@ class EnginePerformance:
 
 def _seconds(picoseconds: float) -> float:
     return picoseconds / PICOSECONDS_PER_SECOND
+
+
+def _last_true(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest of 1 to `most` for which it holds, when it holds up to some number; else 1."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low

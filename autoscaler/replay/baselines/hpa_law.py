@@ -51,6 +51,13 @@ class Behaviour:
     )
 
 
+PACED: Final = Behaviour(
+    up=(RatePolicy(unit=PolicyUnit.PODS, value=1.0, period_seconds=180.0),),
+    down=(RatePolicy(unit=PolicyUnit.PODS, value=1.0, period_seconds=300.0),),
+)
+"""One at a time, no quicker than pods start. Source: llm-d's published saturation benchmark."""
+
+
 @dataclass(slots=True, kw_only=True)
 class HpaController:
     """From proposals to orders; remembers proposals and changes."""

@@ -13,6 +13,7 @@ from autoscaler.replay.work import WorkCosts
 from autoscaler.replay.workload import FloatArray, Workload
 
 BIN_SECONDS = 15.0
+SMOOTHING_SECONDS = 60.0
 
 
 class Static:
@@ -44,11 +45,10 @@ class Clairvoyant:
         work: WorkCosts,
         setting: Setting,
         utilisation: float,
-        smoothing_seconds: float = 60.0,
         hold_seconds: float = 120.0,
     ) -> None:
         per_bin = _work_per_bin(workload, work=work)
-        width = max(1, round(smoothing_seconds / BIN_SECONDS))
+        width = max(1, round(SMOOTHING_SECONDS / BIN_SECONDS))
         smooth = np.convolve(per_bin, np.ones(width) / width, mode="same")
         self._counts = np.ceil(smooth / BIN_SECONDS / utilisation - 1e-9)
         self._lead_bins = math.ceil(setting.provision_seconds * LEAD_MARGIN / BIN_SECONDS) + 1
@@ -131,5 +131,4 @@ class OfferedWork:
 
 def _work_per_bin(workload: Workload, *, work: WorkCosts) -> FloatArray:
     bins = (workload.arrival_seconds / BIN_SECONDS).astype(np.int64)
-    counted: FloatArray = np.bincount(bins, weights=work.per_request(workload))
-    return counted
+    return np.bincount(bins, weights=work.per_request(workload)).astype(np.float64)

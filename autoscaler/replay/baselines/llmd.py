@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from autoscaler.replay.baselines.hpa_law import (
+    PACED,
     SYNC_SECONDS,
     Behaviour,
     HpaController,
@@ -110,7 +111,9 @@ class LlmdEppSaturation:
     def __init__(self, *, setting: Setting, target_kv_ratio: float = 0.7) -> None:
         self._target_kv_tokens = target_kv_ratio * setting.limits.kv_capacity_tokens
         self._controller = HpaController(
-            min_replicas=setting.min_replicas, max_replicas=setting.max_replicas
+            min_replicas=setting.min_replicas,
+            max_replicas=setting.max_replicas,
+            behaviour=PACED,
         )
 
     def desired_replicas(self, view: FleetView) -> int:

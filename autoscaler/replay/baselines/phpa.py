@@ -66,7 +66,6 @@ class PhpaHoltWinters:
         )
 
     def _forecast(self) -> int:
-        # Only whole seasons at the front, so that the season's places stay where they were.
         points = len(self._history)
         if not is_enough(points, season_points=self._season_points):
             return 0

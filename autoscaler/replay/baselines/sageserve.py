@@ -21,7 +21,7 @@ MINUTE_SECONDS: Final = 60.0
 HOUR_MINUTES: Final = 60
 DAY_MINUTES: Final = 24 * 60
 FROM_MINUTES, TO_MINUTES = 20, 60  # the window of the forecast that counts
-FIT_MINUTES: Final = 480
+FIT_MINUTES: Final = 240
 FIT_EVERY_HOURS: Final = 6
 SURPRISE_FACTOR: Final = 5.0
 SURPRISE_DOWN_FACTOR: Final = 0.5
@@ -58,12 +58,10 @@ class SageServe:
         return view.ordered_replicas + self._local_step(view, offered=offered)
 
     def _local_step(self, view: FleetView, *, offered: float) -> int:
-        if not view.replicas or view.pending_replicas:
+        if self._forecast is None or not view.replicas or view.pending_replicas:
             return 0
         used = sum(each.kv_used_tokens for each in view.replicas)
         kv_ratio = used / view.ready_replicas / self._kv_capacity_tokens
-        if self._forecast is None:  # nothing planned yet: on memory alone
-            return (kv_ratio > KV_UP_RATIO) - (kv_ratio < KV_DOWN_RATIO)
         if kv_ratio > KV_UP_RATIO and offered > SURPRISE_FACTOR * self._forecast:
             return 1
         is_idle = offered < SURPRISE_DOWN_FACTOR * self._forecast

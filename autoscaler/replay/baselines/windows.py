@@ -41,11 +41,11 @@ class TimeWindow:
 
 
 class WindowedLengths:
-    """Mean tokens of requests over the last so many seconds, from totals that only grow."""
+    """Mean tokens of requests over the last so many seconds, from totals that grow from 0 at 0 s."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._looks: deque[tuple[float, int, int, int]] = deque()
+        self._looks: deque[tuple[float, int, int, int]] = deque([(0.0, 0, 0, 0)])
         self._last: tuple[float, float] | None = None
 
     def mean_tokens(

@@ -7,9 +7,9 @@ Source: llm-d-workload-variant-autoscaler `internal/engines/analyzers/saturation
 import math
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
+from autoscaler.engine_model.costs import EngineLimits
 from autoscaler.replay.baselines.windows import WindowedLengths
 from autoscaler.replay.baselines.wva_samples import (
     INTERVAL_SECONDS,
@@ -67,17 +67,21 @@ class WvaV2:
         return -math.floor(spare / capacity + 1e-9) if spare > 0 else 0
 
     def _capacity_tokens(self, peaks: Sequence[PeakUse], *, lengths: tuple[float, float]) -> float:
-        """Median over replicas of the smaller bound: KV cache, or what was in use once a queue formed."""
+        """The smaller bound: KV cache, or what was in use once a queue formed, here or elsewhere."""
         seen = self._saturated.setdefault(_bucket(lengths[1]), deque(maxlen=SATURATED_SAMPLES))
         seen.extend(p.kv_used_tokens for p in peaks if p.waiting_requests >= QUEUE_THRESHOLD)
-        by_compute = sum(seen) / len(seen) if seen else self._derived_tokens(lengths)
         by_memory = KV_THRESHOLD_RATIO * self._limits.kv_capacity_tokens
-        return max(1.0, median(min(by_memory, by_compute) for _ in peaks))
+        if not seen:
+            return capacity_before_saturation(self._limits, lengths=lengths)
+        return max(1.0, min(by_memory, sum(seen) / len(seen)))
 
-    def _derived_tokens(self, lengths: tuple[float, float]) -> float:
-        prompt, output = lengths
-        steady = self._limits.max_step_tokens * output / (prompt + output)
-        return min(steady, self._limits.max_sequence_count) * (prompt + output / 2)
+
+def capacity_before_saturation(limits: EngineLimits, *, lengths: tuple[float, float]) -> float:
+    """Tokens in use one replica is trusted with while none was seen with a queue; 1 or more."""
+    prompt, output = lengths
+    balanced = limits.max_step_tokens * output / (prompt + output)
+    in_use = min(balanced, limits.max_sequence_count) * (prompt + output / 2)
+    return max(1.0, min(KV_THRESHOLD_RATIO * limits.kv_capacity_tokens, in_use))
 
 
 def _demand_tokens(peaks: Sequence[PeakUse], *, view: FleetView, prompt_tokens: float) -> float:

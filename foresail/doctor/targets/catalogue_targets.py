@@ -5,7 +5,7 @@ table, which counts only while the gateway that keeps it answers; the caller lea
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 from collector.errors import GatewayError
@@ -26,13 +26,16 @@ def catalogue_questions(
     settings: Settings, catalogue: Catalogue, *, contracts: Contracts
 ) -> tuple[Question, ...]:
     """The addresses that the catalogue writes down."""
-    ask = partial(_question, has_gateway=settings.has_gateway)
     return tuple(
-        ask(
-            f"{service.name}/{variant.name}/{number}",
-            url=url,
-            service=service,
-            contract=contracts.engines[variant.engine],
+        replace(
+            _question(
+                f"{service.name}/{variant.name}/{number}",
+                url=url,
+                service=service,
+                contract=contracts.engines[variant.engine],
+            ),
+            has_gateway=settings.has_gateway,
+            models=_models(service, variant),
         )
         for service in catalogue.services
         for variant in service.variants
@@ -76,13 +79,13 @@ def _replica_questions(
         written = _written_urls(service) if service else frozenset()
         for replica in route.replicas if service else ():
             if service is not None and replica.base_url not in written:
-                yield _question(
+                question = _question(
                     replica.replica_id,
                     url=replica.base_url,
                     service=service,
                     contract=_contract(service, contracts),
-                    has_gateway=True,
                 )
+                yield replace(question, has_gateway=True)
 
 
 def _written_urls(service: Service) -> frozenset[str]:
@@ -104,13 +107,14 @@ def _is_process(variant: Variant) -> bool:
     return isinstance(variant.target, ProcessTarget)
 
 
-def _question(
-    name: str, *, url: str, service: Service, contract: Contract | None, has_gateway: bool
-) -> Question:
+def _models(service: Service, variant: Variant) -> tuple[str, ...]:
+    return (variant.upstream_model,) if variant.upstream_model else service.models
+
+
+def _question(name: str, *, url: str, service: Service, contract: Contract | None) -> Question:
     return Question(
         asked=Asked(address=Address(name=name, base_url=url.rstrip("/")), declared=contract),
         thresholds=_thresholds(service),
-        has_gateway=has_gateway,
     )
 
 

@@ -36,6 +36,7 @@ class Question:
     asked: Asked
     thresholds: Thresholds = field(default_factory=dict)
     has_gateway: bool = False  # whether objectives are judged elsewhere, exactly
+    models: tuple[str, ...] = ()  # names that requests to it carry; empty: not known
 
 
 async def examine_targets(

@@ -25,6 +25,9 @@ class FindingKind(StrEnum):
     DUPLICATE = "duplicate"  # a series stands twice on the page
     DAMAGED = "damaged"  # lines that cannot be read
     CLOCK = "clock"  # its clock and ours differ
+    ASLEEP = "asleep"  # the engine sleeps
+    PAUSED = "paused"  # the engine takes requests and works on none
+    NO_MODEL = "no_model"  # it has none of the name that requests carry, or could not load it
     SCRAPES = "scrapes"  # a Prometheus, and what it reads
     DOWN = "down"  # a Prometheus cannot read one of its targets
 

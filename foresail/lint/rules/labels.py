@@ -14,12 +14,12 @@ def labels(root: Node, context: Context) -> Iterator[Remark]:
         fact = context.facts.one(selector.name or "")
         if fact is None:
             continue
-        new = (fact.renamed_labels or {}).get(label)
-        if new is not None:
+        renamed = _renamed(label, fact, context)
+        if renamed is not None:
             yield warning(
                 RuleId.RENAMED_LABEL,
-                f"label `{label}` of `{selector.name}` is now `{new}`; match both names while old "
-                f"versions of {fact.engine} run",
+                f"label `{label}` of `{selector.name}` is {renamed}; match both names while old and "
+                f"new versions of {fact.engine} run",
                 subject=label,
             )
         elif _is_wrong(label, fact):
@@ -28,6 +28,19 @@ def labels(root: Node, context: Context) -> Iterator[Remark]:
                 f"`{selector.name}` has no label `{label}`; {fact.engine} calls it `model_name`",
                 subject=label,
             )
+
+
+def _renamed(label: str, fact: Fact, context: Context) -> str | None:
+    """What the versions in use call the label; None where it is called so."""
+    version = context.versions.get(fact.engine)
+    for old, new in (fact.renamed_labels or {}).items():
+        versions = (fact.label_versions or {}).get(old)
+        has_old = version is not None and versions is not None and versions.contains(version)
+        if label == old and not has_old:
+            return f"now `{new}`"
+        if label == new and has_old:
+            return f"still `{old}` in the version in use"
+    return None
 
 
 def _is_wrong(label: str, fact: Fact) -> bool:

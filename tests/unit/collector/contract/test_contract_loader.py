@@ -5,6 +5,7 @@ from importlib import resources
 import pytest
 
 from collector.contract.loader import contract_of, load_contracts
+from collector.contract.package_facts import load_package_facts
 from collector.contract.schema import version_range
 from collector.errors import ConfigurationError
 from collector.model.contract import (
@@ -158,3 +159,28 @@ def test_a_wrong_file_is_told_in_one_line_with_its_name(old, new, said):
     assert message.startswith("wrong.yaml: ")
     assert said in message
     assert "\n" not in message
+
+
+def every_contract():
+    contracts = load_contracts()
+    return (*contracts.engines.values(), *contracts.exporters.values(), contracts.gateway)
+
+
+def test_only_llama_cpp_cannot_bear_connections_that_stay_open():
+    assert [each.engine for each in every_contract() if not each.keep_alive] == ["llama_cpp"]
+
+
+@pytest.mark.parametrize("contract", every_contract(), ids=lambda each: each.engine)
+def test_a_series_stands_once_in_a_contract(contract):
+    told = {name for rule in contract.rules.values() for s in rule.sources for name in s.names}
+    gone = {each.series for each in contract.gone_series}
+    assert told & set(contract.other_series) == set()
+    assert gone & set(contract.other_series) == set()
+
+
+def test_edges_of_a_histogram_are_written_where_no_release_tells_them():
+    vllm = load_contracts().engines[EngineKind.VLLM]
+    newest = [each for each in load_package_facts() if each.engine == "vllm"][-1]
+    told = {each.name for each in newest.metrics.values() if each.upper_bounds}
+    assert set(vllm.bucket_edges) & told == set()
+    assert vllm.bucket_edges["vllm:request_params_n"] == (1, 2, 5, 10, 20)

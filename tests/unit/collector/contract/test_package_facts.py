@@ -6,7 +6,7 @@ import pytest
 
 from collector.contract.package_facts import load_package_facts
 from collector.model.contract import Provenance, SeriesKind
-from support.collector_worlds import CONTRACTS
+from support.collector_worlds import CAPTURES, CONTRACTS
 
 FACTS = load_package_facts()
 ALL = (*CONTRACTS.engines.values(), *CONTRACTS.exporters.values())
@@ -98,7 +98,7 @@ def test_each_release_says_what_was_read_and_where():
     for facts in FACTS:
         assert re.fullmatch("[0-9a-f]{64}", facts.sha256)
         assert facts.metrics
-        assert all(metric.file.endswith(".py") for metric in facts.metrics.values())
+        assert all(metric.file.endswith((".py", ".go")) for metric in facts.metrics.values())
     assert next(each.version for each in FACTS if each.engine == "vllm") == "0.8.5.post1"
 
 
@@ -110,3 +110,19 @@ def test_every_row_says_how_we_know():
                 if source.provenance is Provenance.DOCUMENTATION:
                     assert len(source.reference.split()) > 2
                     assert "://" not in source.reference
+
+
+def test_a_row_that_was_seen_is_on_a_recorded_page_of_its_engine():
+    pages: dict[str, str] = {}
+    for path in CAPTURES.glob("*/*.prom"):
+        engine = path.parent.name.split("-")[0].replace("llama.cpp", "llama_cpp")
+        pages[engine] = pages.get(engine, "") + path.read_text()
+    unseen = [
+        f"{contract.engine}: {source.names[0]}"
+        for contract in ALL
+        for rule in contract.rules.values()
+        for source in rule.sources
+        if source.provenance is Provenance.CAPTURE
+        and not any(name in pages.get(contract.engine, "") for name in source.names)
+    ]
+    assert unseen == []

@@ -1,5 +1,6 @@
 """One expression at a time: what each rule says, and where it keeps quiet."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -118,3 +119,21 @@ def test_the_deepest_nesting_allowed_is_survived(part: str) -> None:
     count = MAX_PARTS - 5
     text = part * count + "x" + (")" * count if "(" in part else "")
     assert rules_of(text) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "version", "rules"),
+    [
+        pytest.param("Hostname", None, ["renamed-label"], id="old name, newest version"),
+        pytest.param("Hostname", (4, 6), ["renamed-label"], id="old name, new version"),
+        pytest.param("Hostname", (4, 5, 3), [], id="old name, old version"),
+        pytest.param("hostname", (4, 5, 3), ["renamed-label"], id="new name, old version"),
+        pytest.param("hostname", None, [], id="new name, newest version"),
+    ],
+)
+def test_a_label_is_that_of_the_version_in_use(
+    label: str, version: tuple[int, ...] | None, rules: list[str]
+) -> None:
+    in_use = replace(context(), versions={"dcgm_exporter": version} if version else {})
+    node = parse(f"max by ({label}) (DCGM_FI_DEV_GPU_TEMP)")
+    assert [remark.rule.value for rule in RULES for remark in rule(node, in_use)] == rules

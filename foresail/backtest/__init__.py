@@ -1,0 +1,1 @@
+"""Foresail held against recorded demand before anything is switched on."""

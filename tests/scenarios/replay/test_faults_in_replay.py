@@ -1,0 +1,215 @@
+"""What goes wrong under `decide` in a replay of some hours, and what it may and may not do about it.
+
+The demand swells and ebbs between 9 and 30 requests a second; without faults 3 to 12 replicas follow it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from autoscaler.model.action import Reason
+from autoscaler.replay.decide_policy import DecidePolicy
+from autoscaler.replay.faults import (
+    ClockJump,
+    Faults,
+    RepeatedSeries,
+    SeriesFault,
+    SlowStarts,
+    Span,
+)
+from autoscaler.replay.fleet import Provisioning
+from autoscaler.replay.run import Conditions, Outcome, replay
+from autoscaler.replay.view import FleetView
+from support.replays import TABLED, make_setting, rising_and_falling
+
+TICK_SECONDS = 15.0
+HOURS = 2.0
+START_TIMEOUT_SECONDS = 300.0
+TICKS_PER_HOUR = 240
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One decision."""
+
+    ordered: int  # before it
+    wanted: int  # by it
+    needed: int | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What was decided tick by tick, and what came of it."""
+
+    looks: tuple[Look, ...]
+    outcome: Outcome
+
+    def between(self, start_seconds: float, end_seconds: float) -> tuple[Look, ...]:
+        """Decisions at ticks within [start, end)."""
+        return tuple(
+            look
+            for number, look in enumerate(self.looks, start=1)
+            if start_seconds <= number * TICK_SECONDS < end_seconds
+        )
+
+
+class Told(DecidePolicy):
+    """`decide`, taken down."""
+
+    looks: list[Look]
+
+    def desired_replicas(self, view: FleetView) -> int:
+        """As ever."""
+        wanted = super().desired_replicas(view)
+        assert self.decision is not None
+        look = Look(
+            ordered=view.ordered_replicas,
+            wanted=wanted,
+            needed=self.decision.evidence.needed_replicas,
+            reason=self.decision.reason,
+        )
+        self.looks.append(look)
+        return wanted
+
+
+@cache
+def story(faults: Faults) -> Story:
+    setting = make_setting(costs=TABLED, provision_seconds=90.0, max_replicas=24)
+    policy = Told(setting)
+    policy.looks = []
+    outcome = replay(
+        rising_and_falling(hours=HOURS, seed=5, low=9.0, high=30.0),
+        setting=setting,
+        policy=policy,
+        conditions=Conditions(
+            initial_replicas=4,
+            provisioning=Provisioning(start_timeout_seconds=START_TIMEOUT_SECONDS),
+            faults=faults,
+        ),
+    )
+    return Story(looks=tuple(policy.looks), outcome=outcome)
+
+
+RISE = Span(start_seconds=1800.0, end_seconds=2100.0)
+FALL = Span(start_seconds=4800.0, end_seconds=5100.0)
+LONG = Span(start_seconds=1800.0, end_seconds=2700.0)
+JUMP_SECONDS = 2400.0
+CONTRADICTING = SeriesFault.CONTRADICTING
+
+CASES: dict[str, tuple[Faults, float]] = {
+    "outage-while-it-rises": (Faults(metric_outages=(RISE,)), RISE.end_seconds),
+    "outage-while-it-falls": (Faults(metric_outages=(FALL,)), FALL.end_seconds),
+    "stuck-pending": (Faults(stuck_starts=(LONG,)), LONG.end_seconds),
+    "starts-three-times-as-slow": (
+        Faults(slow_starts=(SlowStarts(span=LONG, factor=3.0),)),
+        LONG.end_seconds,
+    ),
+    "series-twice": (Faults(repeated_series=(RepeatedSeries(span=RISE),)), RISE.end_seconds),
+    "series-contradicting": (
+        Faults(repeated_series=(RepeatedSeries(span=FALL, kind=CONTRADICTING),)),
+        FALL.end_seconds,
+    ),
+    "clock-an-hour-forward": (
+        Faults(clock_jumps=(ClockJump(at_seconds=JUMP_SECONDS, by_seconds=3600.0),)),
+        JUMP_SECONDS,
+    ),
+    "clock-an-hour-back": (
+        Faults(clock_jumps=(ClockJump(at_seconds=JUMP_SECONDS, by_seconds=-3600.0),)),
+        JUMP_SECONDS,
+    ),
+    "a-replica-dies": (Faults(deaths_seconds=(JUMP_SECONDS,)), JUMP_SECONDS),
+}
+"""{what: (faults, when they end)}"""
+
+BLIND = {
+    "outage-while-it-rises": RISE,
+    "outage-while-it-falls": FALL,
+    "series-contradicting": FALL,
+}
+TICKS_TO_NORMAL = {
+    # The interval that the jump falls into looks an hour long, so its few requests look like none; a
+    # level window of a minute forgets that in four ticks.
+    "clock-an-hour-forward": 4,
+    # What history knew of the hour ahead is forgotten; the first whole interval ends three ticks later.
+    "clock-an-hour-back": 3,
+}
+"""Two for all others."""
+STEP_REPLICAS = 1
+"""Of need, up or down: noise of a demand at the border between two counts."""
+
+
+def scale_ins(looks: Iterable[Look]) -> list[Look]:
+    return [look for look in looks if look.wanted < look.ordered]
+
+
+@pytest.fixture(name="plain", scope="module")
+def _plain() -> Story:
+    return story(Faults())
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_nothing_is_taken_away_while_blind(name: str) -> None:
+    span = BLIND[name]
+    blind = story(CASES[name][0]).between(span.start_seconds, span.end_seconds)
+    assert len(blind) == 20
+    assert scale_ins(blind) == []
+    assert {look.reason for look in blind} == {Reason.NO_FRESH_DATA}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("clock")])
+def test_nothing_is_taken_away_within_a_hold_of_a_jump(name: str) -> None:
+    after = story(CASES[name][0]).between(JUMP_SECONDS, JUMP_SECONDS + 300.0)
+    assert scale_ins(after) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_fault_makes_it_run_away(name: str, plain: Story) -> None:
+    looks = story(CASES[name][0]).looks
+    for number, look in enumerate(looks):
+        hour = plain.looks[max(0, number - TICKS_PER_HOUR) : number + 1]
+        most = max(each.wanted for each in hour)
+        assert look.wanted <= max(most + max(STEP_REPLICAS, most // 3), look.ordered)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_needed_is_right_again_two_ticks_after_the_fault(name: str, plain: Story) -> None:
+    faults, ended = CASES[name]
+    begin = ended + TICKS_TO_NORMAL.get(name, 2) * TICK_SECONDS
+    now, usual = (each.between(begin, begin + 60.0) for each in (story(faults), plain))
+    assert all(look.reason is not Reason.NO_FRESH_DATA for look in now)
+    for look, as_usual in zip(now, usual, strict=True):
+        assert look.needed is not None
+        assert as_usual.needed is not None
+        assert abs(look.needed - as_usual.needed) <= STEP_REPLICAS
+        # Fewer than needed only where a failed start is waited for.
+        is_waiting = look.reason is Reason.START_FAILING
+        assert is_waiting or look.wanted >= as_usual.needed - STEP_REPLICAS
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_request_is_accounted_for(name: str) -> None:
+    score = story(CASES[name][0]).outcome.score()
+    assert score.is_conserved
+    assert score.unfinished_requests == score.shed_requests == 0
+    assert (score.failed_requests > 0) == (name == "a-replica-dies")
+
+
+def test_series_told_twice_in_the_same_words_change_nothing(plain: Story) -> None:
+    assert story(CASES["series-twice"][0]).looks == plain.looks
+
+
+def test_stuck_starts_are_waited_out_with_growing_patience() -> None:
+    looks = story(CASES["stuck-pending"][0]).between(LONG.start_seconds, 3600.0)
+    assert Reason.START_FAILING in {look.reason for look in looks}
+    assert looks[-1].ordered >= 9
+
+
+def test_a_dead_replica_is_replaced_at_the_next_tick() -> None:
+    before, after, then = story(CASES["a-replica-dies"][0]).between(
+        JUMP_SECONDS - TICK_SECONDS, JUMP_SECONDS + 2 * TICK_SECONDS
+    )
+    assert after.ordered == before.wanted - 1
+    assert then.ordered == before.wanted
