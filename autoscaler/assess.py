@@ -13,11 +13,13 @@ from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
-from autoscaler.slo.budget import long_burn_rate
+from autoscaler.slo.budget import long_burn_rate, watched_ratio
 from autoscaler.slo.burn import worst_burn_rate
 from autoscaler.slo.headroom import headroom_deviates
 from autoscaler.slo.quality import doubts, unmeasured, unread
 from collector.model.catalogue import Control, Service, Variant
+from collector.model.history import History, Signal
+from collector.model.ids import ServiceName
 from collector.model.reading import fresh_value
 from collector.model.replica import SUPPLY_STATES, ReplicaState
 from collector.model.snapshot import ServiceView
@@ -50,6 +52,9 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
     spent = long_burn_rate(known)
     horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
     backlog = backlog_requests(view, fleets=fleets)
+    completed = level_rate(
+        inputs.history, Signal.COMPLETED_REQUESTS, service.name, control.level_window_seconds
+    )
     return Assessment(
         service=service,
         fleets=fleets,
@@ -73,16 +78,18 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
         backlog_requests=backlog,
         backlog_tokens=_backlog_tokens(backlog, state=known, control=control),
+        completed_requests_per_second=completed,
         burn_rate=burn,
         long_burn_rate=spent,
-        headroom_deviates=headroom_deviates(spent),
+        headroom_deviates=headroom_deviates(spent, watched_ratio=watched_ratio(known)),
         idle_seconds=_idle_seconds(known, now=inputs.now),
         violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
     )
 
 
 def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> float | None:
-    """Requests nobody works on: held ones, and those in flight beyond the serving slots."""
+    """Requests nobody works on: held ones, and those queued in engines or in flight beyond the slots
+    of what serves."""
     if view is None:
         return None
     held = fresh_value(view.traffic.held_requests)
@@ -90,7 +97,24 @@ def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> 
     if held is None or in_flight is None:
         return None
     slots = sum(fleet.variant.slots * len(fleet.serving) for fleet in fleets)
-    return min(held, MAX_WAITING_REQUESTS) + min(max(0.0, in_flight - slots), MAX_WAITING_REQUESTS)
+    queued = max(in_flight - slots, _engine_queues(fleets), 0.0)
+    return min(held, MAX_WAITING_REQUESTS) + min(queued, MAX_WAITING_REQUESTS)
+
+
+def _engine_queues(fleets: tuple[Fleet, ...]) -> float:
+    """Requests that wait inside engines, as far as they tell: slots say how many a batch may hold,
+    not how many the cache lets in."""
+    waiting = (fresh_value(view.waiting_requests) for fleet in fleets for view in fleet.serving)
+    return sum(each for each in waiting if each is not None and each > 0)
+
+
+def level_rate(
+    history: History, signal: Signal, service: ServiceName, window_seconds: float
+) -> float | None:
+    """Events per second over the window; None when none of it was measured."""
+    rates, covered = history.rates(signal, service, window_seconds=window_seconds)
+    seconds = float(covered.sum())
+    return float((rates * covered).sum()) / seconds if seconds > 0 else None
 
 
 def _backlog_tokens(

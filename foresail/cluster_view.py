@@ -6,9 +6,9 @@ In: a `ClusterView`. Out: texts. Pure; the command prints them.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
+from collector.contract.conditions import ConditionFacts
 from collector.model.cluster import (
     ClusterView,
-    Condition,
     InferenceService,
     LlmInferenceService,
     Node,
@@ -22,6 +22,7 @@ from collector.model.reading import Missing, MissingReason, Reading, Stale, know
 Row = tuple[str, ...]
 T = TypeVar("T")
 UNKNOWN: Final = "?"
+_VALUES: Final = {True: "true", False: "false", None: "unknown"}
 KIND_COLUMNS: Final = ("kind", "seen", "what it tells")
 NODE_COLUMNS: Final = ("node", "state", "devices", "requested")
 POD_COLUMNS: Final = ("pod", "state", "devices", "node", "restarts", "belongs to")
@@ -140,24 +141,25 @@ def _targets(view: ClusterView) -> Iterable[Workload]:
     yield from known_value(view.leader_worker_sets) or ()
 
 
-def service_lines(view: ClusterView) -> list[str]:
-    """KServe's services, a line each, with the conditions that do not hold."""
+def service_lines(view: ClusterView, *, facts: ConditionFacts) -> list[str]:
+    """KServe's services, a line each, with the conditions that are not as they should be."""
     services: tuple[InferenceService | LlmInferenceService, ...] = (
         *(known_value(view.inference_services) or ()),
         *(known_value(view.llm_inference_services) or ()),
     )
     return [
-        f"{each.identity.reference.kind} {_name(each.identity)}: {_conditions(each.conditions)}"
+        f"{each.identity.reference.kind} {_name(each.identity)}: {_conditions(each, facts)}"
         f"{f', at {each.url}' if each.url else ''}"
         for each in services
     ]
 
 
-def _conditions(found: tuple[Condition, ...]) -> str:
+def _conditions(service: InferenceService | LlmInferenceService, facts: ConditionFacts) -> str:
+    kind, found = service.identity.reference.kind, service.conditions
     failing = [
-        f"{each.name} is {'unknown' if each.is_true is None else 'false'} ({each.reason or UNKNOWN})"
+        f"{each.name} is {_VALUES[each.is_true]} ({each.reason or UNKNOWN})"
         for each in found
-        if each.is_true is not True and each.name != "Stopped"
+        if not facts.is_good(each, kind=kind)
     ]
     if failing:
         return ", ".join(failing)

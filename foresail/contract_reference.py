@@ -6,6 +6,7 @@ the contract files.
 
 from collections.abc import Iterator
 
+from collector.contract.conditions import ConditionFacts
 from collector.contract.package_facts import PackageFacts
 from collector.model.contract import (
     Contract,
@@ -29,14 +30,27 @@ makers. How to add one: [add an engine](../how-to/add-an-engine.md).
 """
 
 
-def contract_reference(contracts: Contracts, *, packages: tuple[PackageFacts, ...]) -> str:
+def contract_reference(
+    contracts: Contracts, *, packages: tuple[PackageFacts, ...], conditions: ConditionFacts
+) -> str:
     """The whole page."""
     engines = "\n\n".join(_section(each, packages) for each in contracts.engines.values())
     exporters = "\n\n".join(_section(each, packages) for each in contracts.exporters.values())
     own = _section(contracts.gateway, packages)
     return (
         f"{_INTRODUCTION}\n# Engines\n\n{engines}\n\n"
-        f"# Exporters, routers and gateways\n\n{exporters}\n\n# Foresail's own gateway\n\n{own}\n"
+        f"# Exporters, routers and gateways\n\n{exporters}\n\n# Foresail's own gateway\n\n{own}\n\n"
+        f"# Conditions of KServe's objects\n\n{_conditions(conditions)}\n"
+    )
+
+
+def _conditions(facts: ConditionFacts) -> str:
+    rows: list[tuple[str, ...]] = [
+        (row.kind.value, f"`{row.name}`", "true" if row.is_good_when else "false", row.meaning)
+        for row in facts.rows
+    ]
+    return f"How known: package ({facts.reference}).\n\n" + _table(
+        ("object", "condition", "good when", "meaning"), rows
     )
 
 

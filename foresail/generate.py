@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from collector.catalogue_file.schema import CatalogueFile
+from collector.contract.conditions import load_condition_facts
 from collector.contract.loader import load_contracts
 from collector.contract.package_facts import load_package_facts
 from collector.errors import ConfigurationError
@@ -31,7 +32,7 @@ def generated_files() -> Mapping[str, bytes]:
         "deploy/schema/catalogue.schema.json": _schema(CatalogueFile, name="catalogue.yaml"),
         "deploy/schema/foresail.schema.json": _schema(SettingsFile, name="foresail.yaml"),
         "docs/reference/contract.md": contract_reference(
-            load_contracts(), packages=load_package_facts()
+            load_contracts(), packages=load_package_facts(), conditions=load_condition_facts()
         ).encode(),
     }
 

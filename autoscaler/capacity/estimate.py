@@ -4,7 +4,7 @@ A sample is the work per second that a busy replica did, in units of the prior (
 Only busy replicas say what they can do; an idle one proves no more than what it just did.
 """
 
-from autoscaler.capacity.objectives import usable_ratio
+from autoscaler.capacity.objectives import MIN_USABLE_RATIO, usable_ratio
 from autoscaler.capacity.samples import sample_quantile, without_outliers
 from autoscaler.capacity.steps import step_times
 from autoscaler.model.capacity import Capacity
@@ -30,6 +30,8 @@ def estimate_capacity(
     if times is None:
         return prior_capacity(variant, state=state)
     limit = usable_ratio(times, objectives=objectives)
+    if limit <= MIN_USABLE_RATIO:  # the fit says that no load at all would do: the fit is in doubt
+        return prior_capacity(variant, state=state)
     full_batch = times.output_seconds_per_token + times.floor_seconds / variant.slots
     return Capacity(
         prompt_seconds_per_token=times.prompt_seconds_per_token,

@@ -12,11 +12,11 @@ TAIL_RATIO = 1.5
 FIRST_TOKEN_STEPS = 4.0
 """Steps a first token takes where there is no queue: the rest of one, its own, and some waiting."""
 MAX_USABLE_RATIO = 0.95
-MIN_USABLE_RATIO = 0.05
+MIN_USABLE_RATIO = 0.1
 
 
 def usable_ratio(times: StepTimes, *, objectives: tuple[Objective, ...]) -> float:
-    """Replica-seconds of work per second within the objectives, 0.05..0.95."""
+    """Replica-seconds of work per second within the objectives, 0.1..0.95."""
     steps = [step for each in objectives if (step := _longest_step(each)) is not None]
     if not steps:
         return MAX_USABLE_RATIO

@@ -7,6 +7,7 @@ In: increases of counters of all replicas of a variant over the same stretch. Ou
 by weighted least squares with forgetting (normal equations, so that the state stays small).
 """
 
+import math
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -22,6 +23,9 @@ MIN_BATCH = 4.0
 """Mean sequences in a batch from which an engine hardly ever rests (by Little's law)."""
 HALF_LIFE_ROWS = 400.0
 MIN_ROWS = 30.0
+MIN_VARIATION_RATIO = 0.1
+LEAST_STEP_CREEP = 1.0005
+"""Per row; a slip of the clock is forgotten within days."""
 MAX_ERROR_RATIO = 0.35
 """Relative deviation of rows above which a row is taken for a disturbance, once there is a fit."""
 
@@ -40,6 +44,7 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
     if run.token_gap_seconds <= 0 or run.replica_seconds <= 0:
         return fit
     step = run.token_gap_seconds / run.token_gaps
+    fit = replace(fit, least_step_seconds=_least_step(fit, step))
     output = run.output_tokens / run.replica_seconds
     prompt = run.prompt_tokens / run.replica_seconds
     if output * step < MIN_BATCH:
@@ -51,7 +56,8 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
     keep = 0.5 ** (1.0 / HALF_LIFE_ROWS)
     gram = keep * _square(fit.gram) + np.outer(row, row)
     moment = keep * np.asarray(fit.moment) + row
-    return StepFit(
+    return replace(
+        fit,
         gram=tuple(float(each) for each in gram[np.triu_indices(3)]),
         moment=tuple(float(each) for each in moment),
         rows=keep * fit.rows + 1.0,
@@ -64,15 +70,35 @@ def is_whole(run: StepRun) -> bool:
 
 
 def step_times(fit: StepFit) -> StepTimes | None:
-    """The fitted costs; None before there is enough to fit."""
-    if fit.rows < MIN_ROWS:
+    """The fitted costs; None before there is enough to fit.
+
+    Rows that are all alike, as of engines with a queue that never ends, cannot tell the floor of a
+    step from the work in it: any split of the two fits them.
+    """
+    if fit.rows < MIN_ROWS or _variation(fit) < MIN_VARIATION_RATIO:
         return None
     floor, output, prompt = non_negative(_square(fit.gram), np.asarray(fit.moment))
     if floor <= 0 or output + prompt <= 0:
         return None
     return StepTimes(
-        floor_seconds=floor, output_seconds_per_token=output, prompt_seconds_per_token=prompt
+        floor_seconds=min(floor, fit.least_step_seconds or floor),
+        output_seconds_per_token=output,
+        prompt_seconds_per_token=prompt,
     )
+
+
+def _least_step(fit: StepFit, step: float) -> float:
+    """The shortest mean step so far. An idle engine's steps are its floor: what a fit from busy ones
+    alone gets wrong, the first quiet moment corrects."""
+    before = fit.least_step_seconds
+    return step if before is None else min(step, before * LEAST_STEP_CREEP)
+
+
+def _variation(fit: StepFit) -> float:
+    """Coefficient of variation of the rows' steps per second."""
+    mean = fit.moment[0] / fit.rows
+    variance = max(0.0, fit.gram[0] / fit.rows - mean * mean)
+    return math.sqrt(variance) / mean if mean > 0 else 0.0
 
 
 def non_negative(gram: FloatArray, moment: FloatArray) -> tuple[float, ...]:

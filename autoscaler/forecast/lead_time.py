@@ -25,6 +25,8 @@ PRIOR_SIGMA: Final = 0.25
 """Spread of the logarithm until enough errors were seen: recorded traffic at two minutes' lead."""
 MAX_SIGMA: Final = 0.6
 """A spread above this would be a guess about another service, not about this one."""
+FIRST_FACTOR: Final = 1.5
+MAX_FACTOR: Final = 3.0
 ROWS_PER_SOLUTION: Final = 20
 MIN_TARGET_COVER_RATIO: Final = 0.9
 MAX_HORIZON_LEVELS: Final = 15.0
@@ -47,7 +49,8 @@ def forecast_at_lead(
         return None
     anchor = level(series, window_seconds=bins[ANCHOR] * series.bin_seconds) or now
     mean, sigma = _spread(fit, requests=now.requests_per_second * control.level_window_seconds)
-    factors = (math.exp(mean + sigma * each) for each in scenario_deviates(SCENARIOS))
+    limit = _largest_factor(fit)
+    factors = (min(limit, math.exp(mean + sigma * each)) for each in scenario_deviates(SCENARIOS))
     ahead = point(fit, means) / float(means[ANCHOR]) if means[ANCHOR] > 0 else 1.0
     return Forecast(
         level=now,
@@ -124,6 +127,12 @@ def _spread(fit: ScaleFit, *, requests: float) -> tuple[float, float]:
     mean = fit.error_sum / fit.error_rows
     variance = max(0.0, fit.error_square_sum / fit.error_rows - mean * mean)
     return mean, min(MAX_SIGMA, math.sqrt(variance))
+
+
+def _largest_factor(fit: ScaleFit) -> float:
+    """What a first hour's surprises may multiply a forecast by is less than a known service's."""
+    known = min(1.0, fit.error_rows / ERROR_HALF_LIFE_ROWS)
+    return FIRST_FACTOR + (MAX_FACTOR - FIRST_FACTOR) * known
 
 
 def _bins(series: DemandSeries, *, control: Control) -> tuple[int, ...]:

@@ -48,7 +48,9 @@ def scale_means(
     sums = np.cumsum((per_second * covered)[::-1])
     seconds = np.cumsum(covered[::-1])
     last = np.minimum(np.asarray(bins), len(covered)) - 1
-    means: FloatArray = np.divide(sums[last], seconds[last], out=np.full(SIZE, np.nan), where=seconds[last] > 0)
+    means: FloatArray = np.divide(
+        sums[last], seconds[last], out=np.full(SIZE, np.nan), where=seconds[last] > 0
+    )
     for index in range(SIZE - 2, -1, -1):
         if np.isnan(means[index]):
             means[index] = means[index + 1]

@@ -36,6 +36,7 @@ class Assessment:
     oldest_held_seconds: float
     backlog_requests: float | None  # held, and queued beyond the slots of serving replicas
     backlog_tokens: Rates | None  # the backlog as demand, spread over the time to drain it
+    completed_requests_per_second: float | None  # over the level window
     burn_rate: float | None  # of the last minutes
     long_burn_rate: float | None  # of the last day or so
     headroom_deviates: float  # where in the demand forecast it is sized

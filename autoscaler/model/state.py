@@ -44,6 +44,9 @@ class StepFit:
     gram: tuple[float, ...] = (0.0,) * 6  # upper triangle of X'X, row by row
     moment: tuple[float, ...] = (0.0,) * 3  # X'1
     rows: float = 0.0  # the older a row, the less it counts
+    least_step_seconds: float | None = (
+        None  # no step's floor is above it; creeps up, in case it was a slip
+    )
     rejected_rows: int = 0  # in a row: contradict the fit
 
 
@@ -81,6 +84,7 @@ class BudgetSpending:
 
     bad: float = 0.0
     allowed: float = 0.0
+    seconds: float = 0.0  # watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

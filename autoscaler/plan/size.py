@@ -11,6 +11,10 @@ from collector.model.catalogue import Control
 MINUTES_PER_HOUR = 60.0
 LEAD_TIMES_BEFORE_END = 2.0
 """Before the end of a hold a start is urgent: one for the start, one for the other's drain."""
+QUEUE_SECONDS = 5.0
+MAX_GROWTH = 4
+"""Times the serving replicas, per lead time, while capacity is unknown: the first completions of a
+service with long answers come late and make a replica look slower than it is."""
 MAX_REPLICAS = 1e9
 """More than any machine has: keeps a nonsensical reading a number."""
 
@@ -123,14 +127,38 @@ def urgency(assessment: Assessment) -> float:
 
 
 def _without_capacity(assessment: Assessment) -> int:
-    """Unknown capacity with a queue allows one more at a time; no requests at all need nothing."""
+    """What the replicas themselves show; no requests at all need nothing.
+
+    With a long queue standing, what is completed is all that they can: it says how many of them the
+    arrivals need, up to MAX_GROWTH times those that serve. Where nothing is completed yet, one more
+    at a time.
+    """
     forecast = assessment.forecast
     is_wanted = forecast is None or forecast.peak.requests_per_second > 0
     if not is_wanted and assessment.backlog_requests == 0:
         return 0
+    if not assessment.backlog_requests:
+        return assessment.supply_count
+    shown = _replicas_by_completions(assessment)
+    if shown is not None:
+        return max(assessment.supply_count, min(shown, MAX_GROWTH * assessment.serving_count))
     all_serve = assessment.serving_count == assessment.supply_count
-    one_more = bool(assessment.backlog_requests) and all_serve
-    return assessment.supply_count + (1 if one_more else 0)
+    return assessment.supply_count + (1 if all_serve else 0)
+
+
+def _replicas_by_completions(assessment: Assessment) -> int | None:
+    """Arrivals over what one busy replica completes; None when either is not known.
+
+    A queue shorter than QUEUE_SECONDS of arrivals is a burst; it does not prove that replicas are busy.
+    """
+    done, demand = assessment.completed_requests_per_second, assessment.demand_now
+    if not done or demand is None or not assessment.serving_count:
+        return None
+    backlog = assessment.backlog_requests or 0.0
+    if backlog < QUEUE_SECONDS * demand.requests_per_second:
+        return assessment.supply_count
+    per_replica = done / assessment.serving_count
+    return math.ceil(min(demand.requests_per_second / per_replica, MAX_REPLICAS))
 
 
 def _backlog_work(assessment: Assessment, capacity: Capacity) -> float:

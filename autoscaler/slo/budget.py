@@ -16,7 +16,8 @@ from collector.model.snapshot import ServiceView
 MEMORY_SECONDS = 86400.0
 """Events of a day ago count about a third: long enough to see a day's peak, short enough that a week
 of quiet does not pay for a bad day."""
-MIN_JUDGED_EVENTS = 1.0
+HALF_KNOWN_SECONDS = 4 * 3600.0
+"""A bad first hour is not yet a bad service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +51,17 @@ def long_burn_rate(state: ServiceState) -> float | None:
     return spending.bad / spending.allowed if spending.allowed > 0 else None
 
 
+def watched_ratio(state: ServiceState) -> float:
+    """How much the long-run rate is worth, 0..1: half after HALF_KNOWN_SECONDS of watching."""
+    return state.budget.seconds / (state.budget.seconds + HALF_KNOWN_SECONDS)
+
+
 def _with(spending: BudgetSpending, look: BudgetLook) -> BudgetSpending:
     keep = math.exp(-look.seconds / MEMORY_SECONDS)
     return BudgetSpending(
-        bad=keep * spending.bad + look.bad, allowed=keep * spending.allowed + look.allowed
+        bad=keep * spending.bad + look.bad,
+        allowed=keep * spending.allowed + look.allowed,
+        seconds=keep * spending.seconds + look.seconds,
     )
 
 

@@ -16,13 +16,17 @@ DEVIATES_PER_DOUBLING = 0.75
 LEAST_BURN = 1.0 / 64.0
 
 
-def headroom_deviates(burn_rate: float | None) -> float:
-    """Where in its forecast a service is sized; rises with the burn rate, within bounds."""
+def headroom_deviates(burn_rate: float | None, *, watched_ratio: float) -> float:
+    """Where in its forecast a service is sized; rises with the burn rate, within bounds.
+
+    `watched_ratio` (0..1): how much the burn rate is worth; at 0 the initial margin stays.
+    """
     if burn_rate is None:
         return INITIAL_DEVIATES
     doublings = math.log2(max(burn_rate, LEAST_BURN))
     wanted = NEUTRAL_DEVIATES + DEVIATES_PER_DOUBLING * doublings
-    return min(MAX_DEVIATES, max(MIN_DEVIATES, wanted))
+    wanted = min(MAX_DEVIATES, max(MIN_DEVIATES, wanted))
+    return INITIAL_DEVIATES + watched_ratio * (wanted - INITIAL_DEVIATES)
 
 
 NEUTRAL_DEVIATES = 1.75

@@ -7,6 +7,7 @@ curves are close to straight. Pure.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from math import log10
 from typing import Final
 
@@ -65,7 +66,7 @@ def regret(
 
 def _hours_at(curve: tuple[CurvePoint, ...], attainment_ratio: float) -> float:
     wanted = _log_missed(attainment_ratio)
-    for left, right in zip(curve, curve[1:], strict=False):
+    for left, right in pairwise(curve):
         if attainment_ratio <= right.attainment_ratio:
             low, high = _log_missed(left.attainment_ratio), _log_missed(right.attainment_ratio)
             share = (wanted - low) / (high - low) if high != low else 1.0

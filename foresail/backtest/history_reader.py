@@ -56,7 +56,9 @@ class HistoryReader:
 
     def service(self, asked: str | None) -> str:
         """The one to read: the one asked for, or the only one there is."""
-        selected = self._either(EngineSignal.FINISHED_REQUESTS_TOTAL, f"group by ({SERVICE_LABEL}) ({SERIES})")
+        selected = self._either(
+            EngineSignal.FINISHED_REQUESTS_TOTAL, f"group by ({SERVICE_LABEL}) ({SERIES})"
+        )
         series = self._series(selected, step_seconds=STRETCH_SECONDS)
         names = sorted({each.labels.get(SERVICE_LABEL, "") for each in series} - {""})
         listed = ", ".join(names) or "none"
@@ -113,7 +115,9 @@ class HistoryReader:
         step = STRETCH_SECONDS
         buckets = self._either(signal, f"sum by (le) (increase({SERIES}_bucket{matcher}{window}))")
         columns = _by_edge(self._series(buckets, step_seconds=step), self._placed)
-        sums = self._values(signal, f"sum(increase({SERIES}_sum{matcher}{window}))", step_seconds=step)
+        sums = self._values(
+            signal, f"sum(increase({SERIES}_sum{matcher}{window}))", step_seconds=step
+        )
         if not columns:
             raise ConfigurationError(
                 f"Prometheus has no histogram {self._names(signal)[0]} of this service; lengths of requests "

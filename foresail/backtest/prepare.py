@@ -96,9 +96,7 @@ def _setting(options: Options, *, engine: Engine, workload: Workload) -> Setting
 
 def _default_limit(setting: Setting, *, workload: Workload) -> int:
     whole = workload.end_seconds + 1.0
-    peak = PeerSetup.learned(
-        setting=setting, workload=workload, training_seconds=whole
-    ).peak_work()
+    peak = PeerSetup.learned(setting=setting, workload=workload, training_seconds=whole).peak_work()
     wanted = math.ceil(PEAK_FACTOR * peak)
     if wanted > MAX_ASKED_REPLICAS:
         raise ConfigurationError(

@@ -60,9 +60,7 @@ def _lengths(
     return np.maximum(1, np.rint(lengths)).astype(np.int64)
 
 
-def _drawn(
-    histogram: LengthHistogram, *, count: int, random: np.random.Generator
-) -> FloatArray:
+def _drawn(histogram: LengthHistogram, *, count: int, random: np.random.Generator) -> FloatArray:
     """Evenly over the logarithm within each bucket, then moved to the mean that was told."""
     lower = np.maximum(1.0, np.concatenate(([1.0], histogram.upper_tokens[:-1])))
     upper = np.where(
@@ -75,7 +73,8 @@ def _drawn(
     expected = _mean_of_buckets(lower, upper=upper, shares=shares)
     if histogram.mean_tokens is None or expected <= 0:
         return drawn
-    return drawn * np.clip(histogram.mean_tokens / expected, MIN_CORRECTION, MAX_CORRECTION)
+    correction = min(MAX_CORRECTION, max(MIN_CORRECTION, histogram.mean_tokens / expected))
+    return np.asarray(drawn * correction, np.float64)
 
 
 def _mean_of_buckets(lower: FloatArray, *, upper: FloatArray, shares: FloatArray) -> float:

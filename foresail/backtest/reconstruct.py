@@ -15,7 +15,9 @@ def reconstructed(demand: BinnedDemand, *, name: str, seeds: int) -> Demand:
     try:
         workloads = tuple(realise(demand, seed=seed) for seed in range(seeds))
     except ValueError as error:
-        raise ConfigurationError(f"{name}: {error} in this time; ask for a longer --since") from error
+        raise ConfigurationError(
+            f"{name}: {error} in this time; ask for a longer --since"
+        ) from error
     if not all(map(len, workloads)):
         raise ConfigurationError(f"{name}: had no requests in this time; ask for a longer --since")
     return Demand(

@@ -94,9 +94,7 @@ def policy_row(
         output_token_good_ratio=fmean(s.output_token_good_ratio for s in scores),
         gpu_hours=fmean(hours),
         gpu_hours_spread=Spread(low=min(hours), high=max(hours)),
-        clairvoyant=regret(
-            clairvoyant, attainment_ratio=fmean(attainment), gpu_hours=fmean(hours)
-        ),
+        clairvoyant=regret(clairvoyant, attainment_ratio=fmean(attainment), gpu_hours=fmean(hours)),
         changes_per_day=fmean(s.changes for s in scores) / row.scored_days,
         shed_requests=fmean(s.shed_requests for s in scores),
         failed_requests=fmean(s.failed_requests for s in scores),

@@ -6,20 +6,21 @@ runner tells a `Progress` when a cell is done. Calls no policy by itself.
 
 import multiprocessing
 import pickle
+import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 from collector.errors import ConfigurationError, TransientSourceError
 from foresail.backtest.cell import Cell, CellResult, Problem, Stage, run_cell
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 DASK_TIMEOUT_SECONDS = 10.0
+DASK_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?[\w.\-\[\]:]+:\d{1,5}")
 
 
 class Progress(Protocol):
@@ -59,9 +60,10 @@ class ProcessRunner:
         # Not forked: the replay's compiled code and its threads may be loaded here already.
         context = multiprocessing.get_context("spawn")
         workers = max(1, min(self._processes, len(cells)))
-        with TemporaryDirectory(prefix="foresail-") as folder, ProcessPoolExecutor(
-            max_workers=workers, mp_context=context
-        ) as pool:
+        with (
+            TemporaryDirectory(prefix="foresail-") as folder,
+            ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool,
+        ):
             path = Path(folder) / "problem"
             with path.open("wb") as file:
                 pickle.dump(problem, file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -85,27 +87,24 @@ class DaskRunner:
 
     def __call__(self, problem: Problem, cells: Sequence[Cell]) -> Sequence[CellResult]:
         """Their results. Raises TransientSourceError when the cluster is not there."""
-        from distributed import as_completed as dask_completed  # noqa: PLC0415  an extra
-
+        distributed = import_module("distributed")  # an extra, and slow to import
         _begin(self._progress, cells)
-        with _connected(self._address) as client:
+        with _connected(distributed, self._address) as client:
             shared = client.scatter(problem, broadcast=True)
             futures = [client.submit(run_cell, shared, cell, pure=False) for cell in cells]
-            for done in dask_completed(futures):
+            for done in distributed.as_completed(futures):
                 done.result()
                 self._progress.advance()
             return [each.result() for each in futures]
 
 
-def _connected(address: str) -> "Client":
-    from distributed import Client  # noqa: PLC0415  an extra
-
-    try:
-        return Client(address, timeout=DASK_TIMEOUT_SECONDS, set_as_default=False)
-    except ValueError as error:
+def _connected(distributed: ModuleType, address: str) -> Any:  # noqa: ANN401  its client
+    if not DASK_ADDRESS.fullmatch(address):
         raise ConfigurationError(
             f"--dask {address}: is no address of a scheduler; give one such as tcp://10.0.0.5:8786"
-        ) from error
+        )
+    try:
+        return distributed.Client(address, timeout=DASK_TIMEOUT_SECONDS)
     except (OSError, TimeoutError) as error:
         raise TransientSourceError(
             f"--dask {address}: no scheduler answered within {DASK_TIMEOUT_SECONDS:.0f} s; start one "

@@ -7,7 +7,7 @@ a row per change. Only writes.
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import parquet
 
 from foresail.backtest.cell import CellResult

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # ships no types
 from pyarrow import parquet
 
 from autoscaler.replay.workload import Workload
 from collector.errors import ConfigurationError
 
 EXAMPLE: Final = "example"
-EXAMPLE_SCALE: Final = 12
-EXAMPLE_ENGINE: Final = "llama2-70b-a100-tp4-meas"
-"""With these the example takes about four replicas on average; see data/README.md."""
+EXAMPLE_SCALE: Final = 16
+EXAMPLE_ENGINE: Final = "llama-3.1-8b-fp8-gb10"
+"""With these the example takes three to four replicas on average; see data/README.md."""
 DEFAULT_ENGINE: Final = "llama-3.1-8b-l40s-tp1"
 ARRIVAL: Final = "arrival_s"
 TOKENS: Final = ("prompt_tokens", "output_tokens")

@@ -28,7 +28,7 @@ Scale = Annotated[
     typer.Option(
         min=1,
         max=1000,
-        help="Copies laid on each other. Default: 1; example: 12.",
+        help="Copies laid on each other. Default: 1; example: 16.",
         show_default=False,
     ),
 ]
@@ -69,9 +69,7 @@ Seeds = Annotated[
     int | None,
     typer.Option(min=1, max=100, help="Default: 1; with --prometheus 5.", show_default=False),
 ]
-Days = Annotated[
-    float | None, typer.Option(min=0, help="Only the first ones.", show_default=False)
-]
+Days = Annotated[float | None, typer.Option(min=0, help="Only the first ones.", show_default=False)]
 MaxReplicas = Annotated[
     int | None,
     typer.Option(min=1, help="Default: twice what the busiest 5 min take.", show_default=False),
@@ -101,7 +99,7 @@ def backtest(
     ca_file: CaFile = None,
     engine: Engine = None,
     ttft: Ttft = "2s",
-    itl: Itl = "100ms",
+    itl: Itl = "200ms",
     target: Target = "0.99",
     policy: Policies = None,
     provision: Provision = "120s",

@@ -82,6 +82,7 @@ def _has_unread(view: ClusterView) -> bool:
 
 
 def _print(view: ClusterView) -> None:
+    from collector.contract.conditions import load_condition_facts
     from foresail import cluster_view
 
     print_table(cluster_view.KIND_COLUMNS, cluster_view.kind_rows(view))
@@ -93,7 +94,7 @@ def _print(view: ClusterView) -> None:
         if rows:
             print()
             print_table(columns, rows)
-    for each in cluster_view.service_lines(view):
+    for each in cluster_view.service_lines(view, facts=load_condition_facts()):
         print(each)
     for problem in view.problems:
         print(f"{problem.source}: {problem.message}")

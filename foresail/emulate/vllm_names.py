@@ -96,7 +96,7 @@ def _known_edges() -> Mapping[str, tuple[float, ...]]:
     contract = load_contract(EngineKind.VLLM.value)
     newest = [each for each in load_package_facts() if each.engine == contract.engine][-1]
     told = {each.name: each.upper_bounds for each in newest.metrics.values()}
-    return {name: found for name, found in told.items() if found} | contract.bucket_edges
+    return {**{name: found for name, found in told.items() if found}, **contract.bucket_edges}
 
 
 def cache_labels(

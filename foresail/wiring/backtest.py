@@ -54,9 +54,7 @@ def _recorded(source: TraceSource) -> Demand:
 def _reconstructed(source: HistorySource, *, seeds: int) -> Demand:
     clock = SystemClock()
     now = clock.timestamp_seconds()
-    window = Window(
-        start_timestamp_seconds=now - source.since_seconds, end_timestamp_seconds=now
-    )
+    window = Window(start_timestamp_seconds=now - source.since_seconds, end_timestamp_seconds=now)
     settings = PrometheusSettings(
         url=source.url,
         timeout_seconds=QUERY_TIMEOUT_SECONDS,

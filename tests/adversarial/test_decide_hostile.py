@@ -13,10 +13,9 @@ from autoscaler.learn import apply_event
 from autoscaler.model.action import Direction, Hold, Reason, Scale
 from autoscaler.model.event import ReplicaReady
 from autoscaler.model.state import (
-    MAX_SAMPLES,
     ControllerState,
-    PastForecast,
     Recommendation,
+    ScaleFit,
     VariantState,
     WorkSample,
 )
@@ -322,14 +321,16 @@ def test_a_history_that_says_little(history: History) -> None:
 
 
 def test_a_state_full_of_junk_is_cleaned_up() -> None:
-    forecast = PastForecast(
-        made_timestamp_seconds=-1e12, due_timestamp_seconds=1e12, tokens_per_second=1e300
-    )
     look = Recommendation(timestamp_seconds=1e12, replicas=10**9)
     junk = make_service_state(
         recommendations=(look,) * 5000,
-        pending_forecasts=(forecast,) * 5000,
-        forecast_ratios=(1e300,) * 5000,
+        scale_fit=ScaleFit(
+            weights=(1e6, -1e6, 0.0, 5.0, 1.0),
+            error_rows=1e6,
+            error_sum=1e6,
+            error_square_sum=1e12,
+            last_timestamp_seconds=1e12,
+        ),
         prompt_tokens_per_request=1e300,
         output_tokens_per_request=0.0,
     )
@@ -347,7 +348,7 @@ def test_a_state_full_of_junk_is_cleaned_up() -> None:
     after = decided(state=state, history=BUSY).next_state
     assert (set(after.services), set(after.variants), dict(after.replicas)) == ({CHAT}, {CHAT}, {})
     assert len(after.service(CHAT).recommendations) == 1
-    assert len(after.service(CHAT).pending_forecasts) <= MAX_SAMPLES
+    assert (after.service(CHAT).scale_fit.last_timestamp_seconds or 0.0) <= NOW
 
 
 @pytest.mark.parametrize(

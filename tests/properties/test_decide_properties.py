@@ -20,8 +20,8 @@ from autoscaler.model.decision import Decision, Verdict
 from autoscaler.model.state import (
     BudgetSpending,
     ControllerState,
-    PastForecast,
     Recommendation,
+    ScaleFit,
     ServiceState,
     VariantState,
 )
@@ -130,6 +130,25 @@ def histories(draw: st.DrawFn) -> dict[str, Bins]:
 
 
 @st.composite
+def scale_fits(draw: st.DrawFn) -> ScaleFit:
+    """What may have been learned of a forecast, sound or not."""
+    size = draw(st.sampled_from([0, 5]))
+    spread = draw(st.floats(0.0, 3.0))
+    rows = draw(st.sampled_from([0.0, 39.0, 300.0]))
+    mean = draw(st.floats(-2.0, 2.0))
+    return ScaleFit(
+        gram=(1.0,) * 15 if size else (),
+        moment=tuple(draw(st.lists(ratios, min_size=size, max_size=size))),
+        weights=tuple(draw(st.lists(st.floats(-1.0, 2.0), min_size=size, max_size=size))),
+        rows_total=draw(st.integers(0, 40)),
+        error_rows=rows,
+        error_sum=rows * mean,
+        error_square_sum=rows * (mean * mean + spread * spread),
+        last_timestamp_seconds=draw(st.sampled_from([None, NOW - 15.0, NOW + 5000.0, 0.0])),
+    )
+
+
+@st.composite
 def service_states(draw: st.DrawFn) -> ServiceState:
     ages = draw(st.sampled_from([(), tuple(range(300, 0, -15)), (290,), (9000, -500)]))
     needed = draw(st.integers(0, 3))
@@ -137,15 +156,7 @@ def service_states(draw: st.DrawFn) -> ServiceState:
         recommendations=tuple(
             Recommendation(timestamp_seconds=NOW - age, replicas=needed) for age in ages
         ),
-        pending_forecasts=tuple(
-            PastForecast(
-                made_timestamp_seconds=NOW - age,
-                due_timestamp_seconds=NOW - age + 60,
-                tokens_per_second=draw(amounts),
-            )
-            for age in (60.0, 600.0, -60.0)
-        ),
-        forecast_ratios=tuple(draw(st.lists(ratios, max_size=25))),
+        scale_fit=draw(scale_fits()),
         last_demand_timestamp_seconds=draw(st.sampled_from([None, NOW, NOW - 5000, NOW + 5000])),
         output_tokens_per_request=draw(st.sampled_from([None, 0.0, 90.0, 1e9])),
         prompt_tokens_per_request=draw(st.sampled_from([None, 0.0, 100.0, 1e9])),
@@ -432,7 +443,7 @@ def test_what_surplus_takes_away_is_a_small_step(world: World) -> None:
     supply=st.integers(0, 6),
     held=st.integers(0, 20),
     more_held=st.integers(0, 20),
-    past=st.lists(ratios, max_size=40),
+    fit=scale_fits(),
     spent=st.floats(0.0, 50.0),
 )
 def test_more_demand_never_means_fewer_replicas(
@@ -442,14 +453,14 @@ def test_more_demand_never_means_fewer_replicas(
     supply: int,
     held: int,
     more_held: int,
-    past: list[float],
+    fit: ScaleFit,
     spent: float,
 ) -> None:
     known = make_service_state(
         recommendations=tuple(
             Recommendation(timestamp_seconds=NOW - age, replicas=0) for age in range(300, 0, -15)
         ),
-        forecast_ratios=tuple(past),
+        scale_fit=fit,
         budget=BudgetSpending(bad=spent, allowed=1.0),
     )
     less = planned(np.array(requests), supply=supply, held=held, known=known)

@@ -359,6 +359,7 @@ def make_assessment(
         "oldest_held_seconds": 0.0,
         "backlog_requests": 0.0,
         "backlog_tokens": make_rates(0.0),
+        "completed_requests_per_second": None,
         "burn_rate": 0.0,
         "long_burn_rate": None,
         "headroom_deviates": 1.2815515655446008,

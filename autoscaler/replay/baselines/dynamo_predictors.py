@@ -19,6 +19,7 @@ KALMAN_FIRST_VARIANCE: Final = 1000.0
 ARIMA_MIN_POINTS: Final = 20
 ARIMA_WINDOW_POINTS: Final = 240
 """Twelve hours of 180 s. The planner fits once and updates; refitting on a window favours it."""
+ARIMA_REFIT_POINTS: Final = 480
 
 
 class Predictor(Protocol):
@@ -102,12 +103,13 @@ class Kalman:
 
 
 class Arima:
-    """Fitted on the last half day, anew as often; of logarithms where the plain series shows nothing."""
+    """Fitted on the last half day, anew every day; of logarithms where the plain series shows nothing."""
 
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=ARIMA_WINDOW_POINTS)
         self._model: ArimaModel | None = None
         self._is_log = False
+        self._seen_points = 0
         self._until_fit = ARIMA_MIN_POINTS
 
     def add(self, value: float) -> None:
@@ -115,12 +117,11 @@ class Arima:
         if value == 0 and not self._values:
             return
         self._values.append(value)
+        self._seen_points += 1
         self._until_fit -= 1
         if self._until_fit <= 0:
             self._fit()
-            self._until_fit = len(
-                self._values
-            )  # half of what the next fit will see, then all of it
+            self._until_fit = min(self._seen_points, ARIMA_REFIT_POINTS)  # doubled, then daily
 
     def predicted(self) -> float:
         """The last value until there is a model, or where it fails; not below 0."""

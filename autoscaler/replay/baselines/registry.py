@@ -4,6 +4,7 @@ In: a `PeerSetup`. Out: policies for the replay. Laws with sources and simplific
 docs/reference/baselines.md. Each call of `build` gives a fresh policy: they remember.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -35,6 +36,8 @@ PEAK_SHARES: Final = (0.7, 0.8, 0.87, 0.9, 0.93, 0.97)
 """The same for a law that reads the peak of a minute, which lies above the mean."""
 SCALE_SHARES: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.55, 0.75)
 """The same for laws without headroom of their own: they are told tighter objectives instead."""
+STATIC_UTILISATION: Final = 0.8
+STATIC_FACTORS: Final = (0.4, 0.6, 0.8, 1.25, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,10 @@ def _token_utilisations(setup: PeerSetup) -> tuple[float, ...]:
 
 def _share_of_limit(setup: PeerSetup) -> float:
     return float(setup.requests_at(0.7))
+
+
+def _static_replicas(setup: PeerSetup) -> float:
+    return float(setup.replicas_for_peak(STATIC_UTILISATION))
 
 
 def _objective_scales(setup: PeerSetup) -> tuple[float, ...]:
@@ -237,7 +244,7 @@ _ALL: Final = (
             setting=setup.setting, work=setup.work, planned_utilisation=knob
         ),
         default=_is(0.5),
-        swept=_always(0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9),
+        swept=_always(0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8),
         interval_seconds=60.0,
     ),
     Baseline(
@@ -261,15 +268,17 @@ _ALL: Final = (
         knob="utilisation",
         build=lambda setup, knob: WorkRule(work=setup.work, utilisation=knob),
         default=_is(0.7),
-        swept=_always(0.5, 0.6, 0.8, 0.9, 1.0),
+        swept=_always(0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0),
         interval_seconds=15.0,
     ),
     Baseline(
         name="static",
-        knob="utilisation",
-        build=lambda setup, knob: Static(replicas=setup.replicas_for_peak(knob)),
-        default=_is(0.8),
-        swept=_always(0.5, 0.6, 0.7, 0.9, 1.0, 1.2),
+        knob="replicas",
+        build=lambda _, knob: Static(replicas=round(knob)),
+        default=_static_replicas,
+        swept=lambda setup: tuple(
+            float(math.ceil(_static_replicas(setup) * factor)) for factor in STATIC_FACTORS
+        ),
         interval_seconds=3600.0,
         is_adaptive=False,
     ),
@@ -280,7 +289,7 @@ _ALL: Final = (
             workload=setup.workload, work=setup.work, setting=setup.setting, utilisation=knob
         ),
         default=_is(0.9),
-        swept=_always(0.6, 0.7, 0.8, 0.95, 1.0, 1.05),
+        swept=_always(0.5, 0.6, 0.7, 0.8, 0.95, 1.0, 1.05),
         interval_seconds=15.0,
         is_adaptive=False,
     ),

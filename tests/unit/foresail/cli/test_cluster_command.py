@@ -49,7 +49,8 @@ def fill(api):
     )
     api.put("horizontalpodautoscalers", named("by-hand", spec={"scaleTargetRef": CHAT}))
     not_ready = {"type": "Ready", "status": "False", "reason": "PredictorNotReady"}
-    api.put("inferenceservices", named("llm", status={"conditions": [not_ready]}))
+    runs = {"type": "Stopped", "status": "False"}
+    api.put("inferenceservices", named("llm", status={"conditions": [not_ready, runs]}))
 
 
 CHAT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
