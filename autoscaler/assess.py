@@ -77,7 +77,9 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         held_requests=fresh_value(view.traffic.held_requests) if view else None,
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
         backlog_requests=backlog,
-        backlog_tokens=_backlog_tokens(backlog, state=known, control=control),
+        backlog_tokens=_backlog_tokens(
+            backlog, state=known, drain_seconds=max(control.backlog_drain_seconds, horizon)
+        ),
         completed_requests_per_second=completed,
         burn_rate=burn,
         long_burn_rate=spent,
@@ -118,11 +120,13 @@ def level_rate(
 
 
 def _backlog_tokens(
-    backlog: float | None, *, state: ServiceState, control: Control
+    backlog: float | None, *, state: ServiceState, drain_seconds: float
 ) -> Rates | None:
+    """As a rate. Nobody ordered for it helps before the lead time, and what serves works it off till
+    then: it is never spread over less."""
     if backlog is None:
         return None
-    rate = backlog / control.backlog_drain_seconds
+    rate = backlog / drain_seconds
     return Rates(
         requests_per_second=rate,
         prompt_tokens_per_second=rate * (state.prompt_tokens_per_request or 0.0),

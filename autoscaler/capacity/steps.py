@@ -28,6 +28,9 @@ LEAST_STEP_CREEP = 1.0005
 """Per row; a slip of the clock is forgotten within days."""
 MAX_ERROR_RATIO = 0.35
 """Relative deviation of rows above which a row is taken for a disturbance, once there is a fit."""
+MAX_REJECTED_ROWS = 20
+"""In a row: so many disturbances are another engine under the same name, and what was fitted is of the
+old one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,12 @@ class StepTimes:
 
 
 def add_run(fit: StepFit, run: StepRun) -> StepFit:
-    """The fit with one stretch of work; unchanged when the stretch says nothing or contradicts it."""
-    if run.token_gap_seconds <= 0 or run.replica_seconds <= 0:
+    """The fit with one stretch of work; unchanged when the stretch says nothing.
+
+    A stretch that contradicts the fit is counted; after MAX_REJECTED_ROWS of them in a row the last
+    one begins a new fit.
+    """
+    if min(run.token_gap_seconds, run.token_gaps, run.replica_seconds) <= 0:
         return fit
     step = run.token_gap_seconds / run.token_gaps
     fit = replace(fit, least_step_seconds=_least_step(fit, step))
@@ -50,9 +57,15 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
     if output * step < MIN_BATCH:
         return fit
     row = np.array([1.0 / step, output, prompt])
-    known = step_times(fit)
-    if known is not None and abs(_left_side(row, known) - 1.0) > MAX_ERROR_RATIO:
+    known = _fitted(fit)
+    if known is None or abs(_left_side(row, known) - 1.0) <= MAX_ERROR_RATIO:
+        return _with_row(fit, row)
+    if fit.rejected_rows + 1 < MAX_REJECTED_ROWS:
         return replace(fit, rejected_rows=fit.rejected_rows + 1)
+    return _with_row(StepFit(least_step_seconds=step), row)
+
+
+def _with_row(fit: StepFit, row: FloatArray) -> StepFit:
     keep = 0.5 ** (1.0 / HALF_LIFE_ROWS)
     gram = keep * _square(fit.gram) + np.outer(row, row)
     moment = keep * np.asarray(fit.moment) + row
@@ -61,6 +74,7 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
         gram=tuple(float(each) for each in gram[np.triu_indices(3)]),
         moment=tuple(float(each) for each in moment),
         rows=keep * fit.rows + 1.0,
+        rejected_rows=0,
     )
 
 
@@ -70,7 +84,16 @@ def is_whole(run: StepRun) -> bool:
 
 
 def step_times(fit: StepFit) -> StepTimes | None:
-    """The fitted costs; None before there is enough to fit.
+    """The fitted costs, the floor no higher than the least step seen; None before there is enough to
+    fit."""
+    times, least = _fitted(fit), fit.least_step_seconds
+    if times is None or least is None:
+        return times
+    return replace(times, floor_seconds=min(times.floor_seconds, least))
+
+
+def _fitted(fit: StepFit) -> StepTimes | None:
+    """What the rows alone say, by which further rows are judged.
 
     Rows that are all alike, as of engines with a queue that never ends, cannot tell the floor of a
     step from the work in it: any split of the two fits them.
@@ -81,9 +104,7 @@ def step_times(fit: StepFit) -> StepTimes | None:
     if floor <= 0 or output + prompt <= 0:
         return None
     return StepTimes(
-        floor_seconds=min(floor, fit.least_step_seconds or floor),
-        output_seconds_per_token=output,
-        prompt_seconds_per_token=prompt,
+        floor_seconds=floor, output_seconds_per_token=output, prompt_seconds_per_token=prompt
     )
 
 

@@ -23,6 +23,12 @@ ERROR_HALF_LIFE_ROWS: Final = 240.0
 MIN_ERROR_ROWS: Final = 40.0
 PRIOR_SIGMA: Final = 0.25
 """Spread of the logarithm until enough errors were seen: recorded traffic at two minutes' lead."""
+P90_RATIO: Final = 0.9
+P90_DEVIATES: Final = 1.2816
+SPREAD_STEP: Final = 0.003
+"""Change of the spread's logarithm per row: errors that are not normal, or not what they were, move it
+until nine in ten are covered. Source: Gibbs and Candes, adaptive conformal inference (2021)."""
+MAX_SPREAD_FACTOR: Final = 2.0
 MAX_SIGMA: Final = 0.6
 """A spread above this would be a guess about another service, not about this one."""
 FIRST_FACTOR: Final = 1.5
@@ -107,8 +113,14 @@ def _with_error(fit: ScaleFit, *, made: float, came: float, anchor: float) -> Sc
     floor = FLOOR_RATIO * anchor
     error = math.log((came + floor) / (made + floor))
     keep = 0.5 ** (1.0 / ERROR_HALF_LIFE_ROWS)
+    mean, sigma = _spread(fit, requests=math.inf)
+    is_covered = error <= mean + P90_DEVIATES * sigma
+    step = SPREAD_STEP * (P90_RATIO - 1.0 if is_covered else P90_RATIO)
+    factor = fit.spread_factor * math.exp(step) if fit.error_rows >= MIN_ERROR_ROWS else 1.0
     return replace(
         fit,
+        covered_rows=keep * fit.covered_rows + is_covered,
+        spread_factor=min(MAX_SPREAD_FACTOR, max(1.0 / MAX_SPREAD_FACTOR, factor)),
         rows_total=fit.rows_total + 1,
         error_rows=keep * fit.error_rows + 1.0,
         error_sum=keep * fit.error_sum + error,
@@ -126,7 +138,12 @@ def _spread(fit: ScaleFit, *, requests: float) -> tuple[float, float]:
         return 0.0, min(MAX_SIGMA, math.hypot(PRIOR_SIGMA, 1.0 / math.sqrt(max(1.0, requests))))
     mean = fit.error_sum / fit.error_rows
     variance = max(0.0, fit.error_square_sum / fit.error_rows - mean * mean)
-    return mean, min(MAX_SIGMA, math.sqrt(variance))
+    return mean, min(MAX_SIGMA, fit.spread_factor * math.sqrt(variance))
+
+
+def coverage_ratio(fit: ScaleFit) -> float | None:
+    """Share of outcomes at or under their P90, old ones fading; None while too few were seen."""
+    return fit.covered_rows / fit.error_rows if fit.error_rows >= MIN_ERROR_ROWS else None
 
 
 def _largest_factor(fit: ScaleFit) -> float:

@@ -26,6 +26,8 @@ class ScaleFit:
     error_rows: float = 0.0  # logarithms of what came over what was forecast, old ones fading:
     error_sum: float = 0.0
     error_square_sum: float = 0.0
+    covered_rows: float = 0.0  # of error_rows: came at or under its P90
+    spread_factor: float = 1.0  # on the errors' spread, so that the P90 keeps its promise
     last_timestamp_seconds: float | None = None  # end of the newest bin that was learned from
 
 

@@ -7,8 +7,8 @@ from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.decision import Candidate
 from autoscaler.plan.allocate import Allocation, Bid
-from autoscaler.plan.guard import Floor, is_idle
-from autoscaler.plan.size import Need, replica_values_per_hour, shortfall_ratio
+from autoscaler.plan.guard import Floor
+from autoscaler.plan.size import Need, is_idle, replica_values_per_hour, shortfall_ratio
 from collector.model.catalogue import Control, UrlTarget
 from collector.model.ids import PoolName, ReplicaId
 from collector.model.reading import fresh_value

@@ -9,7 +9,7 @@ from itertools import pairwise
 from autoscaler.model.action import Reason
 from autoscaler.model.assessment import Assessment
 from autoscaler.model.state import Recommendation
-from autoscaler.plan.size import Need, replicas_for, sized_work
+from autoscaler.plan.size import Need, is_idle, replicas_for, sized_work
 from collector.model.catalogue import Control
 
 FAST_BURN_RATE = 14.4
@@ -96,16 +96,28 @@ def _hold_is_over(
     longest_gap = max((b - a for a, b in pairwise(looks)), default=0.0)
     if longest_gap > max(control.scale_in_hold_seconds / 2, control.stale_after_seconds):
         return False
-    return max(each.replicas for each in recommendations) < assessment.supply_count
+    needed = _needed_in_hold(recommendations, assessment=assessment, control=control)
+    return needed < assessment.supply_count
+
+
+def _needed_in_hold(
+    recommendations: tuple[Recommendation, ...], *, assessment: Assessment, control: Control
+) -> int:
+    """The most that was needed at any look. Of an idle service nothing was: the idle time is its
+    hold, while the forecast still remembered the last demand."""
+    is_over = (assessment.idle_seconds or 0.0) >= control.scale_in_hold_seconds
+    if is_over and is_idle(assessment, control=control):
+        return 0
+    return max((each.replicas for each in recommendations), default=assessment.supply_count)
 
 
 def _step_down(
     assessment: Assessment, *, recommendations: tuple[Recommendation, ...], control: Control
 ) -> Floor:
     supply = assessment.supply_count
-    held_maximum = max((each.replicas for each in recommendations), default=supply)
+    needed = _needed_in_hold(recommendations, assessment=assessment, control=control)
     step = max(1, int(supply * MAX_STEP_RATIO))
-    lowest = max(held_maximum, supply - step, assessment.min_replicas)
+    lowest = max(needed, supply - step, assessment.min_replicas)
     if lowest == 0 and not is_idle(assessment, control=control):
         lowest = 1
     tested = max(lowest, _consolidation_floor(assessment, control=control))
@@ -126,13 +138,6 @@ def _consolidation_floor(assessment: Assessment, *, control: Control) -> int:
         capacity=capacity,
         utilisation=control.scale_in_utilisation_ratio,
     )
-
-
-def is_idle(assessment: Assessment, *, control: Control) -> bool:
-    """No demand for the idle time, nothing held, nothing queued."""
-    idle = assessment.idle_seconds
-    waiting = assessment.held_requests or assessment.backlog_requests
-    return idle is not None and idle >= control.idle_to_zero_seconds and not waiting
 
 
 def _drains(assessment: Assessment) -> bool:

@@ -89,9 +89,13 @@ def _undeclared_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> int:
 
 
 def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fleet, ReplicaView]]:
-    """Every replica of a declared variant that occupies memory, with its fleet."""
+    """Every replica of a declared variant that occupies memory, with its fleet.
+
+    Of two views of one replica the first counts, as everywhere: its memory is held once.
+    """
     fleets = _fleets(intents)
-    for view in snapshot.replicas:
+    first = {view.replica.replica_id: view for view in reversed(snapshot.replicas)}
+    for view in reversed(first.values()):
         fleet = fleets.get((view.replica.service, view.replica.variant))
         if fleet is not None and view.replica.state in HOLDING_STATES:
             yield fleet, view

@@ -35,11 +35,13 @@ def size(assessment: Assessment, *, control: Control) -> Need:
     """Replicas to carry the forecast at the service's headroom plus the backlog at the target
     utilisation.
 
-    Without a known capacity a standing backlog asks for one more than is there, and only once the
-    last one serves; without demand data the present supply is kept.
+    Without a known capacity the replicas themselves show what they can; without demand data the
+    present supply is kept. After the idle time nothing is needed, whatever the forecast remembers.
     """
     works = scenario_works(assessment)
-    if works is None:
+    if is_idle(assessment, control=control):
+        wanted, by_backlog = 0, False
+    elif works is None:
         wanted, by_backlog = _without_capacity(assessment), True
     else:
         capacity = _known(assessment.capacity)
@@ -60,6 +62,13 @@ def size(assessment: Assessment, *, control: Control) -> Need:
         backlog_decides=by_backlog,
         scenario_works=works or (),
     )
+
+
+def is_idle(assessment: Assessment, *, control: Control) -> bool:
+    """No demand for the idle time, nothing held, nothing queued."""
+    idle = assessment.idle_seconds
+    waiting = assessment.held_requests or assessment.backlog_requests
+    return idle is not None and idle >= control.idle_to_zero_seconds and not waiting
 
 
 def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -> int:

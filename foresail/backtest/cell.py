@@ -74,7 +74,8 @@ class CellResult:
     """What came of it."""
 
     cell: Cell
-    score: Score
+    score: Score  # on the days the stage is about
+    tuning_score: Score | None  # of a scoring stage: on the first days; None without such days
     schedule: tuple[Change, ...]
     expected: tuple[Expected, ...]  # empty for policies that tell none
 
@@ -96,9 +97,11 @@ def run_cell(problem: Problem, cell: Cell) -> CellResult:
         end_seconds=end,
     )
     start = 0.0 if is_tuning else problem.tuning_seconds
+    has_first = not is_tuning and problem.tuning_seconds > 0
     return CellResult(
         cell=cell,
         score=outcome.score(start, end),
+        tuning_score=outcome.score(0.0, problem.tuning_seconds) if has_first else None,
         schedule=() if is_tuning else outcome.schedule,
         expected=() if is_tuning else tuple(policy.expected),
     )

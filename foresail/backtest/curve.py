@@ -33,6 +33,14 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveHours:
+    """GPU-hours of a curve at an attainment; `bound` is that of a ratio with these hours below."""
+
+    gpu_hours: float
+    bound: Bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Regret:
     """GPU-hours over those of the curve at the same attainment."""
 
@@ -53,23 +61,30 @@ def regret(
     points: Iterable[CurvePoint], *, attainment_ratio: float, gpu_hours: float
 ) -> Regret | None:
     """Against the curve through the points that are not beaten; None without any, or for no hours."""
+    read = hours_at(points, attainment_ratio=attainment_ratio)
+    if read is None or read.gpu_hours <= 0:
+        return None
+    return Regret(ratio=gpu_hours / read.gpu_hours, bound=read.bound)
+
+
+def hours_at(points: Iterable[CurvePoint], *, attainment_ratio: float) -> CurveHours | None:
+    """What the curve through the points that are not beaten costs there; None without points."""
     curve = pareto(points)
-    if not curve or curve[0].gpu_hours <= 0:
+    if not curve:
         return None
     if attainment_ratio < curve[0].attainment_ratio:
-        return Regret(ratio=gpu_hours / curve[0].gpu_hours, bound=Bound.AT_LEAST)
+        return CurveHours(gpu_hours=curve[0].gpu_hours, bound=Bound.AT_LEAST)
     if attainment_ratio > curve[-1].attainment_ratio:
-        return Regret(ratio=gpu_hours / curve[-1].gpu_hours, bound=Bound.AT_MOST)
-    hours = _hours_at(curve, attainment_ratio)
-    return Regret(ratio=gpu_hours / hours, bound=Bound.EXACT)
+        return CurveHours(gpu_hours=curve[-1].gpu_hours, bound=Bound.AT_MOST)
+    return CurveHours(gpu_hours=_between(curve, attainment_ratio), bound=Bound.EXACT)
 
 
-def _hours_at(curve: tuple[CurvePoint, ...], attainment_ratio: float) -> float:
+def _between(curve: tuple[CurvePoint, ...], attainment_ratio: float) -> float:
     wanted = _log_missed(attainment_ratio)
     for left, right in pairwise(curve):
         if attainment_ratio <= right.attainment_ratio:
             low, high = _log_missed(left.attainment_ratio), _log_missed(right.attainment_ratio)
-            share = (wanted - low) / (high - low) if high != low else 1.0
+            share = (wanted - low) / (high - low) if high != low else 0.0
             return left.gpu_hours + share * (right.gpu_hours - left.gpu_hours)
     return curve[-1].gpu_hours
 

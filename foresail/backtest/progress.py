@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from foresail.backtest.cell import Stage
+from foresail.backtest.cell import CellResult, Stage
 
 WAIT_SECONDS = 2.0
 _WORDS = {Stage.TUNING: "tuning", Stage.SCORING: "replaying"}
@@ -53,6 +53,7 @@ class ProgressBar:
         """So many replays of a stage begin."""
         self._bar.reset(self._task, total=count, description=_WORDS[stage])
 
-    def advance(self) -> None:
+    def advance(self, result: CellResult) -> None:
         """One of them is done."""
+        del result
         self._bar.advance(self._task)

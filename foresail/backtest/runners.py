@@ -30,8 +30,8 @@ class Progress(Protocol):
         """So many cells of a stage begin."""
         ...
 
-    def advance(self) -> None:
-        """One of them is done."""
+    def advance(self, result: CellResult) -> None:
+        """One of them is done, in any order."""
         ...
 
 
@@ -70,8 +70,7 @@ class ProcessRunner:
             futures = [pool.submit(_run_kept, path, cell) for cell in cells]
             try:
                 for done in as_completed(futures):
-                    done.result()
-                    self._progress.advance()
+                    self._progress.advance(done.result())
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -93,8 +92,7 @@ class DaskRunner:
             shared = client.scatter(problem, broadcast=True)
             futures = [client.submit(run_cell, shared, cell, pure=False) for cell in cells]
             for done in distributed.as_completed(futures):
-                done.result()
-                self._progress.advance()
+                self._progress.advance(done.result())
             return [each.result() for each in futures]
 
 
@@ -118,7 +116,7 @@ def _begin(progress: Progress, cells: Sequence[Cell]) -> None:
 
 
 def _told(result: CellResult, progress: Progress) -> CellResult:
-    progress.advance()
+    progress.advance(result)
     return result
 
 

@@ -64,9 +64,11 @@ class Prometheus:
 
 
 @contextlib.asynccontextmanager
-async def running_prometheus(folder: Path) -> AsyncIterator[Prometheus]:
-    """A Prometheus that is ready and scrapes nothing yet."""
-    made, process = _started(folder)
+async def running_prometheus(
+    folder: Path, *, history: Path | None = None
+) -> AsyncIterator[Prometheus]:
+    """A Prometheus that is ready and scrapes nothing yet; `history` is an OpenMetrics file of its past."""
+    made, process = _started(folder, history=history)
     log = folder / "prometheus.log"
 
     async def is_ready() -> bool:
@@ -80,8 +82,10 @@ async def running_prometheus(folder: Path) -> AsyncIterator[Prometheus]:
         await asyncio.to_thread(stop, process)
 
 
-def _started(folder: Path) -> tuple[Prometheus, "subprocess.Popen[bytes]"]:
+def _started(folder: Path, *, history: Path | None) -> tuple[Prometheus, "subprocess.Popen[bytes]"]:
     folder.mkdir()
+    if history is not None:
+        make_blocks(history, folder / "data")
     (folder / "targets.json").write_text("[]")
     (folder / "prometheus.yml").write_text(yaml.safe_dump(CONFIG))
     port = free_port()
@@ -95,6 +99,14 @@ def _started(folder: Path) -> tuple[Prometheus, "subprocess.Popen[bytes]"]:
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     return Prometheus(url=f"http://127.0.0.1:{port}", folder=folder), process
+
+
+def make_blocks(openmetrics: Path, data: Path) -> None:
+    """Turns a file of samples with timestamps into the storage of a Prometheus that is not running."""
+    command = [PROMTOOL or "promtool", "tsdb", "create-blocks-from", "openmetrics"]
+    subprocess.run(
+        [*command, str(openmetrics), str(data)], check=True, capture_output=True, timeout=60
+    )
 
 
 def lint(page: str) -> str:
