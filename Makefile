@@ -9,9 +9,10 @@ BIN := .venv/bin
 SETUP_DONE := .venv/.foresail-setup-done
 TEST_PROCESSES ?= 2
 ARGS ?=
+TRACES ?=
 export PYTHON ?=
 
-.PHONY: help setup demo test test-slow test-engines test-kubernetes check bench lock generate \
+.PHONY: help setup demo test test-slow test-engines test-kubernetes check bench bench-quality lock generate \
 	check-format check-lint check-types check-imports check-generated
 
 help: ## list the targets
@@ -71,6 +72,10 @@ bench: setup ## measure the budgets (benchmarks/bench_*.py), one after the other
 		$(BIN)/python "$$benchmark" $(ARGS) || failed+=("$$benchmark"); \
 	done; \
 	if [ $${#failed[@]} -gt 0 ]; then echo "over budget or failed: $${failed[*]}"; exit 1; fi
+
+bench-quality: setup ## compare with every peer on the traces in the folder TRACES; takes hours, goes on where it was
+	@[ -n "$(TRACES)" ] || { echo "say where the traces are: make bench-quality TRACES=/path/to/traces" >&2; exit 2; }
+	@$(BIN)/python benchmarks/control_quality/run.py "$(TRACES)" --write $(ARGS)
 
 generate: setup ## write all generated files anew
 	@$(BIN)/foresail generate $(ARGS)

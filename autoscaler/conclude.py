@@ -5,11 +5,15 @@ Last part of `decide`. Adds what the plan does not know: who may decide, and wha
 
 import hashlib
 
+from autoscaler.capacity.steps import MIN_ROWS
 from autoscaler.explain import explain
+from autoscaler.forecast.lead_time import MIN_ERROR_ROWS
 from autoscaler.govern.authority import govern
 from autoscaler.model.action import Action, Hold, Reason, Scale
+from autoscaler.model.assessment import Assessment
 from autoscaler.model.decision import Candidate, Decision, Evidence, unassessed
 from autoscaler.model.inputs import Inputs
+from autoscaler.model.state import ControllerState
 from autoscaler.plan.choose import Choice
 from autoscaler.plan.retire import retirements
 from collector.model.catalogue import Catalogue, Control
@@ -20,12 +24,18 @@ def conclusions(choices: list[Choice], *, inputs: Inputs) -> tuple[Decision, ...
     """One decision per choice, in their order, then one per service that is not declared any more."""
     catalogue, now = inputs.catalogue, inputs.now
     return _with_retirements(
-        [_decision(choice, catalogue=catalogue, now=now) for choice in choices], inputs=inputs
+        [
+            _decision(choice, catalogue=catalogue, state=inputs.state, now=now)
+            for choice in choices
+        ],
+        inputs=inputs,
     )
 
 
-def _decision(choice: Choice, *, catalogue: Catalogue, now: float) -> Decision:
-    evidence = _evidence(choice, control=catalogue.control)
+def _decision(
+    choice: Choice, *, catalogue: Catalogue, state: ControllerState, now: float
+) -> Decision:
+    evidence = _evidence(choice, state=state, control=catalogue.control)
     assessment = choice.intent.assessment
     return Decision(
         decision_id=_decision_id(
@@ -81,7 +91,7 @@ def _decision_id(action: Action, *, service: ServiceName, digest: str, now: floa
     return DecisionId(hashlib.sha256(about.encode()).hexdigest()[:16])
 
 
-def _evidence(choice: Choice, *, control: Control) -> Evidence:
+def _evidence(choice: Choice, *, state: ControllerState, control: Control) -> Evidence:
     assessment, need = choice.intent.assessment, choice.intent.need
     capacity, demand = assessment.capacity, assessment.demand_now
     supply = assessment.supply_count
@@ -103,4 +113,21 @@ def _evidence(choice: Choice, *, control: Control) -> Evidence:
         expected_shortfall_ratio_without=choice.shortfall_ratio(replicas=supply, control=control),
         expected_shortfall_ratio_with=choice.shortfall_ratio(replicas=after, control=control),
         quality=tuple(sentence for _, sentence in assessment.doubts),
+        learning=_learning(assessment, state=state),
     )
+
+
+def _learning(assessment: Assessment, *, state: ControllerState) -> tuple[str, ...]:
+    """What the decision took from a prior, for want of anything seen."""
+    found = []
+    outcomes = state.service(assessment.service.name).scale_fit.error_rows
+    if outcomes < MIN_ERROR_ROWS:
+        found.append(
+            f"how far forecasts are off ({outcomes:.0f} of {MIN_ERROR_ROWS:.0f} outcomes seen)"
+        )
+    stretches = assessment.capacity.sample_count if assessment.capacity else 0
+    if stretches < MIN_ROWS:
+        found.append(
+            f"what a replica sustains ({stretches} of {MIN_ROWS:.0f} busy stretches measured)"
+        )
+    return tuple(found)

@@ -32,7 +32,7 @@ def explain(action: Action, *, reason: Reason, evidence: Evidence) -> str:
     """The paragraph; unknown numbers are said to be unknown."""
     return " ".join(
         (f"{_headline(action)}: {BECAUSE[reason]}.", _seen(evidence), _expected(evidence))
-    ).strip()
+    ) + _learning(evidence)
 
 
 def _headline(action: Action) -> str:
@@ -69,6 +69,10 @@ def _expected(evidence: Evidence) -> str:
         f"{_number(evidence.capacity_high_ratio)} per replica; demand not carried "
         f"{_percent(without)} without the action, {_percent(acting)} with it."
     )
+
+
+def _learning(evidence: Evidence) -> str:
+    return f" Still learning: {'; '.join(evidence.learning)}." if evidence.learning else ""
 
 
 def _number(value: float | None) -> str:

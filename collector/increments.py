@@ -60,6 +60,19 @@ class Increments:
     problems: tuple[Problem, ...] = ()
 
 
+MAX_CLOCK_DRIFT_SECONDS = 5.0
+"""Between two looks; a clock that is slewed drifts by milliseconds."""
+
+
+def clock_was_set(*, wall_seconds: float, elapsed_seconds: float) -> bool:
+    """Whether the host's clock was set between two looks: it went otherwise than time did.
+
+    What happened in between cannot then be laid on the time line: spread over an hour that never was,
+    the arrivals of a few seconds look like none.
+    """
+    return abs(wall_seconds - elapsed_seconds) > MAX_CLOCK_DRIFT_SECONDS
+
+
 def increments(previous: Snapshot, current: Snapshot, *, catalogue: Catalogue) -> Increments:
     """Increases and levels between the two, for every declared service.
 

@@ -14,7 +14,7 @@ from collector.assemble import GATEWAY_KEY, Observed, assemble
 from collector.clock import Clock
 from collector.engine_versions import EngineVersions, VersionQuestion
 from collector.errors import SourceError
-from collector.increments import increments
+from collector.increments import clock_was_set, increments
 from collector.model.catalogue import Catalogue, Variant
 from collector.model.contract import Contract, Contracts
 from collector.model.ids import PoolName, ReplicaId
@@ -127,6 +127,7 @@ class Observer:
         self._page_reader = PageReader()
         self._versions = EngineVersions(clock=ports.clock)
         self._latest: Observation | None = None
+        self._looked_monotonic_seconds: float | None = None
         self._errors: Counter[str] = Counter()
         self._memory_task: asyncio.Task[tuple[_Memory, list[Problem]]] | None = None
 
@@ -275,11 +276,28 @@ class Observer:
             source = f"engine:{variant.engine.value}" if variant else GATEWAY_KEY
             self._errors[source] += exposition.text is None
 
+    def _clock_jump_seconds(self, snapshot: Snapshot, *, previous: Snapshot) -> float | None:
+        """By how much the clock was set since the last look of this process; None: it was not."""
+        before = self._looked_monotonic_seconds
+        now = self._looked_monotonic_seconds = self._ports.clock.monotonic_seconds()
+        if before is None:
+            return None
+        wall = snapshot.taken_timestamp_seconds - previous.taken_timestamp_seconds
+        is_set = clock_was_set(wall_seconds=wall, elapsed_seconds=now - before)
+        return wall - (now - before) if is_set else None
+
     def _record(
         self, snapshot: Snapshot, *, previous: Snapshot | None, catalogue: Catalogue
     ) -> list[Problem]:
         if previous is None:
             return []
+        jump_seconds = self._clock_jump_seconds(snapshot, previous=previous)
+        if jump_seconds is not None:
+            message = (
+                f"the host's clock was set by {jump_seconds:+.0f} s; what happened since the last look "
+                "is not counted"
+            )
+            return [Problem(source="host", message=message)]
         found = increments(previous, snapshot, catalogue=catalogue)
         self._ports.history_store.append(
             start_timestamp_seconds=found.start_timestamp_seconds,

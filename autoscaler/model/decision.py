@@ -37,6 +37,7 @@ class Evidence:
     )  # share of demand not carried, if nothing is done
     expected_shortfall_ratio_with: float | None  # … after the chosen action
     quality: tuple[str, ...] = ()  # what is wrong with the data, one line each
+    learning: tuple[str, ...] = ()  # what is a guess until more was seen, one clause each
 
 
 def unassessed(*, why: str) -> Evidence:

@@ -23,7 +23,7 @@ from autoscaler.replay.probe import probe_costs
 from autoscaler.replay.view import FleetView, ReplicaSample, Setting
 from autoscaler.replay.workload import FloatArray
 from collector.history.memory import MemoryHistoryStore
-from collector.increments import increments
+from collector.increments import clock_was_set, increments
 from collector.model.catalogue import CapacityPrior, Control
 from collector.model.histogram import Histogram
 from collector.model.ids import ReplicaId
@@ -112,6 +112,7 @@ class DecidePolicy:
         self._first_token = _Cumulative.around(setting.objectives.time_to_first_token_seconds)
         self._per_token = _Cumulative.around(setting.objectives.output_token_seconds)
         self._previous: Snapshot | None = None
+        self._elapsed_seconds = 0.0
         self._replicas: dict[int, Replica] = {}
         self.decision: Decision | None = None  # the last one, for reports
 
@@ -130,7 +131,7 @@ class DecidePolicy:
         now = START_TIMESTAMP_SECONDS + view.now_seconds
         self._apply_events(view)
         snapshot = _as_seen(self._snapshot(view, now=now), view=view)
-        self._record(snapshot)
+        self._record(snapshot, view=view)
         decided = decide(
             snapshot=snapshot,
             history=self._store.history(
@@ -169,8 +170,13 @@ class DecidePolicy:
         )
         self._state = apply_event(self._state, event)
 
-    def _record(self, snapshot: Snapshot) -> None:
-        if self._previous is not None:
+    def _record(self, snapshot: Snapshot, *, view: FleetView) -> None:
+        elapsed = view.now_seconds if view.elapsed_seconds is None else view.elapsed_seconds
+        before, self._elapsed_seconds = self._elapsed_seconds, elapsed
+        if self._previous is not None and not clock_was_set(
+            wall_seconds=snapshot.taken_timestamp_seconds - self._previous.taken_timestamp_seconds,
+            elapsed_seconds=elapsed - before,
+        ):
             found = increments(self._previous, snapshot, catalogue=self._catalogue)
             self._store.append(
                 start_timestamp_seconds=found.start_timestamp_seconds,

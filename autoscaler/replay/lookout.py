@@ -56,6 +56,7 @@ class Lookout:
         return replace(
             view,
             now_seconds=clock(self._fleet.now_seconds),
+            elapsed_seconds=self._fleet.now_seconds,
             pending_ordered_seconds=tuple(map(clock, self._fleet.pending_ordered_seconds)),
             lead_times_seconds=tuple(
                 max(0.0, clock(each.ready_seconds) - clock(each.ordered_seconds)) for each in starts

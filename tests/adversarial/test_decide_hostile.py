@@ -297,7 +297,7 @@ def test_a_service_without_variants_is_not_managed() -> None:
 
 def test_a_service_without_objectives_or_prior_is_decided_on() -> None:
     service = make_service(objectives=(), variants=(make_variant(capacity_prior=None),))
-    snapshot = make_snapshot(services=[make_view(in_flight=9.0)], replicas=make_replica_views(1))
+    snapshot = make_snapshot(services=[make_view(in_flight=40.0)], replicas=make_replica_views(1))
     result = decided(snapshot=snapshot, history=BUSY, catalogue=make_catalogue(service))
     assert result.decisions[0].reason is Reason.BACKLOG
 

@@ -19,8 +19,9 @@ from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Decision
 from autoscaler.model.state import ControllerState
 from collector.history.memory import MemoryHistoryStore
-from collector.increments import increments
+from collector.increments import clock_was_set, increments
 from collector.model.catalogue import Catalogue, Control, Objective, Sli
+from collector.model.snapshot import Snapshot
 from support.builders import GIB, SMALL, make_catalogue, make_service, make_variant
 from support.plant import Plant, PlantService
 
@@ -109,23 +110,31 @@ class _Loop:
         self._states = TypeAdapter(ControllerState)
         self._store = MemoryHistoryStore(bin_seconds=BIN_SECONDS, keep_seconds=3600.0)
         self._before = plant.snapshot()
+        self._looked_seconds = plant.elapsed_seconds
 
     def is_woken(self) -> bool:
         """A request that begins to be held wakes the loop at once, as the gateway does."""
         now = self._plant.elapsed_seconds
         return any(each.held and each.held[-1] == now for each in self._plant.services.values())
 
+    def _record(self, snapshot: Snapshot, *, catalogue: Catalogue) -> None:
+        """As the observer does."""
+        wall = snapshot.taken_timestamp_seconds - self._before.taken_timestamp_seconds
+        elapsed = self._plant.elapsed_seconds - self._looked_seconds
+        if not clock_was_set(wall_seconds=wall, elapsed_seconds=elapsed):
+            step = increments(self._before, snapshot, catalogue=catalogue)
+            self._store.append(
+                start_timestamp_seconds=step.start_timestamp_seconds,
+                end_timestamp_seconds=step.end_timestamp_seconds,
+                increases=step.increases,
+                levels=step.levels,
+            )
+        self._before, self._looked_seconds = snapshot, self._plant.elapsed_seconds
+
     def tick(self) -> None:
         plant, catalogue = self._plant, self._plant.catalogue
         snapshot = plant.snapshot()
-        step = increments(self._before, snapshot, catalogue=catalogue)
-        self._store.append(
-            start_timestamp_seconds=step.start_timestamp_seconds,
-            end_timestamp_seconds=step.end_timestamp_seconds,
-            increases=step.increases,
-            levels=step.levels,
-        )
-        self._before = snapshot
+        self._record(snapshot, catalogue=catalogue)
         for event in plant.taken_events():
             self._state = apply_event(self._state, event)
         if self._through_json:

@@ -142,20 +142,14 @@ BLIND = {
     "series-contradicting": FALL,
 }
 TICKS_TO_NORMAL = {
-    # The interval that the jump falls into looks an hour long, so its few requests look like none; a
-    # level window of a minute forgets that in four ticks.
-    "clock-an-hour-forward": 4,
     # What history knew of the hour ahead is forgotten; the first whole interval ends three ticks later.
     "clock-an-hour-back": 3,
 }
 """Two for all others."""
 OVERSHOOTS = {
-    # A backlog that grew while starts were waited for is sized to be gone within a minute, although no
-    # start takes less than that: the first try after the wait orders up to the maximum.
-    "stuck-pending",
-    # The errors of forecasts made from the minute that looked like an hour widen the later ones.
+    # Time that the clock left out, or took back, has no bins: short windows are all that is known for a
+    # while, and are believed like long ones.
     "clock-an-hour-forward",
-    # Short windows are all that is known for a while, and are believed like long ones.
     "clock-an-hour-back",
 }
 """Order more than the demand asks for; to be emptied. They never order less."""

@@ -24,9 +24,14 @@ from autoscaler.errors import CheckpointError
 from autoscaler.model.action import Reason
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import (
+    BudgetSpending,
     ControllerState,
-    PastForecast,
+    ObjectiveTotals,
     Recommendation,
+    ScaleFit,
+    StepFit,
+    StepRun,
+    TokenGapTotals,
     VariantState,
     WorkSample,
 )
@@ -71,12 +76,28 @@ def full_state() -> ControllerState:
     """A state in which every kind of memory holds something."""
     known = make_service_state(
         recommendations=(Recommendation(timestamp_seconds=NOW - 15, replicas=2),),
-        pending_forecasts=(
-            PastForecast(
-                made_timestamp_seconds=NOW - 60.5, due_timestamp_seconds=NOW, tokens_per_second=0.1
-            ),
+        scale_fit=ScaleFit(
+            gram=(0.1, 1 / 3, 5e-324, 1e300, *(1.0,) * 11),
+            moment=(0.1, 0.2, 0.3, 0.4, 1 / 3),
+            weights=(-0.1, 0.2, 0.3, 0.4, 1 / 7),
+            rows_total=41,
+            error_rows=40.5,
+            error_sum=-1.25,
+            error_square_sum=3.5,
+            covered_rows=33.3,
+            spread_factor=1.1,
+            last_timestamp_seconds=NOW - 30.0,
         ),
-        forecast_ratios=(0.1, 1 / 3, 5e-324, 1e300),
+        token_gap_totals=TokenGapTotals(token_gaps=1e6, token_gap_seconds=0.1 + 0.2),
+        step_run=StepRun(
+            replica_seconds=15.5,
+            prompt_tokens=100.0,
+            output_tokens=7.0,
+            token_gaps=6.5,
+            token_gap_seconds=1 / 3,
+        ),
+        objective_totals=ObjectiveTotals(seconds=NOW - 15.0, good=(1 / 3,), judged=(7.0,)),
+        budget=BudgetSpending(bad=0.1, allowed=1 / 3, seconds=3600.5),
         last_reason=Reason.STEADY,
     )
     variant = VariantState(
@@ -85,6 +106,13 @@ def full_state() -> ControllerState:
         unsaturated_work_ratios=(0.1,),
         lead_time_seconds=(12.25,),
         footprint_bytes=(2**40 + 1,),
+        step_fit=StepFit(
+            gram=(1.0, 0.1, 1 / 3, 2.0, 5e-324, 1e300),
+            moment=(0.1, 0.2, 1 / 3),
+            rows=31.5,
+            least_step_seconds=0.0123,
+            rejected_rows=3,
+        ),
         consecutive_start_failures=2,
         last_start_failure_timestamp_seconds=NOW - 5.0,
     )
@@ -93,6 +121,9 @@ def full_state() -> ControllerState:
         prompt_tokens_total=10.0,
         output_tokens_total=20.0,
         is_saturated=True,
+        run_seconds=15.25,
+        run_prompt_tokens=3.0,
+        run_output_tokens=1 / 3,
     )
     return ControllerState(
         services={CHAT: known}, variants={CHAT: {"small": variant}}, replicas={"r1": sample}

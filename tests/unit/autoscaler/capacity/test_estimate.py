@@ -1,9 +1,8 @@
 """Capacity is an interval around a prior, moved by busy replicas only."""
 
-import numpy as np
 import pytest
 
-from autoscaler.capacity.estimate import prior_capacity, without_outliers
+from autoscaler.capacity.estimate import estimate_capacity, prior_capacity
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
 from autoscaler.model.state import VariantState
@@ -73,22 +72,6 @@ def test_idle_samples_are_lower_bounds_only(
 def test_an_engine_that_stood_still_still_has_some_capacity() -> None:
     low, high, _ = interval(saturated_work_ratios=(0.0,) * 240)
     assert 0 < low <= high
-
-
-@pytest.mark.parametrize(
-    ("samples", "kept"),
-    [
-        pytest.param([], [], id="none"),
-        pytest.param([1.0, 100.0], [1.0, 100.0], id="two-cannot-judge-each-other"),
-        pytest.param([1.0, 1.1, 0.9, 5.0], [1.0, 1.1, 0.9], id="far-one-goes"),
-        pytest.param(
-            [1.0, 1.0, 1.0, 1.04], [1.0, 1.0, 1.0, 1.04], id="equal-ones-tolerate-a-little"
-        ),
-        pytest.param([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], id="zeros"),
-    ],
-)
-def test_outliers_are_far_from_the_median(samples: list[float], kept: list[float]) -> None:
-    assert without_outliers(np.array(samples)).tolist() == kept
 
 
 def test_work_is_linear_in_both_kinds_of_token() -> None:

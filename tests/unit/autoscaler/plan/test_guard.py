@@ -12,7 +12,7 @@ from autoscaler.plan.size import size
 from collector.model.catalogue import Control
 from support.builders import NOW, make_assessment, make_fleet, make_variant
 
-CONTROL = Control()  # hold 300 s, idle 900 s, 0.7 for the remaining ones
+CONTROL = Control()  # hold 300 s, idle 900 s, 0.9 for the remaining ones
 
 
 def looks(replicas: int, *, over_seconds: float = 300.0, every_seconds: float = 15.0) -> tuple:
@@ -95,9 +95,6 @@ CONTRADICTED = ((Reason.DEMAND_NOT_CONSERVED, "arrived requests differ by +9"),)
             False,
             id="no-demand-is-no-way-around-the-hold",
         ),
-        pytest.param(
-            {"demand": 1.5}, looks(2), Reason.CONSOLIDATION_TEST, False, id="rest-too-loaded"
-        ),
     ],
 )
 def test_a_surplus_stays_while_anything_speaks_against(
@@ -109,9 +106,36 @@ def test_a_surplus_stays_while_anything_speaks_against(
     )
 
 
-def test_a_budget_spent_exactly_does_not_hold() -> None:
-    assessment = make_assessment(serving=3, demand=0.7, burn_rate=1.0)
-    assert floor(assessment, recommendations=looks(1)).replicas == 2
+def test_the_rest_must_carry_the_load_at_the_utilisation_of_scale_in() -> None:
+    assessment = make_assessment(serving=3, demand=1.5)  # two would do when sizing up
+    roomy = Control(scale_in_utilisation_ratio=0.7)
+    assert floor(assessment, recommendations=looks(2)).replicas == 2
+    assert floor(assessment, recommendations=looks(2), control=roomy) == Floor(
+        replicas=3, reason=Reason.CONSOLIDATION_TEST, is_blind=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("burn_rate", "long_burn_rate", "replicas"),
+    [
+        pytest.param(1.0, None, 2, id="spent-exactly-does-not-hold"),
+        pytest.param(1.01, None, 3, id="nothing-known-of-the-long-run"),
+        pytest.param(14.4, 1.0, 2, id="unspent-in-the-long-run-pays-for-a-short-burn"),
+        pytest.param(14.4, 0.0, 2, id="never-spent"),
+        pytest.param(14.5, 0.0, 3, id="but-not-for-a-fast-one"),
+        pytest.param(1.01, 1.01, 3, id="spent-in-the-long-run"),
+        pytest.param(1.0, 50.0, 2, id="overspent-but-not-now"),
+    ],
+)
+def test_a_burn_holds_unless_the_long_run_has_budget_left(
+    burn_rate: float, long_burn_rate: float | None, replicas: int
+) -> None:
+    assessment = make_assessment(
+        serving=3, demand=0.7, burn_rate=burn_rate, long_burn_rate=long_burn_rate
+    )
+    kept = floor(assessment, recommendations=looks(1))
+    assert kept.replicas == replicas
+    assert kept.reason is (Reason.BUDGET_BURNING if replicas == 3 else None)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +185,39 @@ def test_the_last_replica_goes_only_when_idle(
     )
     result = floor(assessment, recommendations=looks(0))
     assert (result.replicas, result.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "recommendations", "expected"),
+    [
+        pytest.param(900.0, looks(1), (0, None), id="the-idle-time-was-its-hold"),
+        pytest.param(
+            900.0,
+            looks(1, over_seconds=240.0),
+            (1, Reason.SCALE_IN_HOLD),
+            id="but-somebody-must-have-looked",
+        ),
+        pytest.param(
+            900.0,
+            (looks(1)[0], looks(1)[-1]),
+            (1, Reason.SCALE_IN_HOLD),
+            id="without-a-gap",
+        ),
+    ],
+)
+def test_an_idle_service_is_not_kept_for_what_was_forecast_before(
+    idle_seconds: float, recommendations: tuple, expected: tuple[int, Reason | None]
+) -> None:
+    assessment = make_assessment(serving=1, demand=0.1, idle_seconds=idle_seconds)
+    result = floor(assessment, recommendations=recommendations)
+    assert (result.replicas, result.reason) == expected
+
+
+def test_an_idle_time_shorter_than_the_hold_does_not_shorten_it() -> None:
+    control = Control(idle_to_zero_seconds=60.0)
+    assessment = make_assessment(serving=1, demand=0.0, idle_seconds=100.0)
+    held = floor(assessment, recommendations=looks(1), control=control)
+    assert (held.replicas, held.reason) == (1, Reason.SCALE_IN_HOLD)
 
 
 def test_the_last_but_one_does_not_wait_for_the_idle_time() -> None:

@@ -14,7 +14,7 @@ from support.builders import (
     with_capacity,
 )
 
-CONTROL = Control()  # 0.8 of a lower bound of 1 when sizing up
+CONTROL = Control()  # 0.9 of a lower bound of 1 when sizing up
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ CONTROL = Control()  # 0.8 of a lower bound of 1 when sizing up
     [
         pytest.param(0.0, 0, id="nothing"),
         pytest.param(0.01, 1, id="a-trickle-needs-one"),
-        pytest.param(0.8, 1, id="exactly-at-target"),
-        pytest.param(0.81, 2, id="just-above-target"),
-        pytest.param(1.6, 2, id="two-exactly"),
+        pytest.param(0.9, 1, id="exactly-at-target"),
+        pytest.param(0.91, 2, id="just-above-target"),
+        pytest.param(1.8, 2, id="two-exactly"),
         pytest.param(4.0, 5, id="five"),
     ],
 )
@@ -32,17 +32,63 @@ def test_each_replica_is_loaded_to_the_target_at_most(demand: float, replicas: i
     assert size(make_assessment(demand=demand), control=CONTROL).replicas == replicas
 
 
-def test_the_highest_scenario_is_sized_for() -> None:
-    forecast = make_forecast(1.0, factors=(0.5, 1.0, 2.0))
-    need = size(make_assessment(demand=1.0, forecast=forecast), control=CONTROL)
-    assert need.scenario_works == pytest.approx((0.5, 1.0, 2.0))
-    assert need.replicas == 3
+@pytest.mark.parametrize(
+    ("deviates", "replicas"),
+    [
+        pytest.param(-0.5, 3, id="budget-unspent"),  # 2.62 of work
+        pytest.param(0.0, 4, id="the-median"),  # 3.0
+        pytest.param(0.9674215661017014, 5, id="the-highest-scenario"),  # 4.5
+        pytest.param(1.5, 6, id="beyond-it-as-steep-as-before"),  # 5.33
+        pytest.param(3.0, 9, id="budget-overspent"),  # 7.65
+    ],
+)
+def test_the_forecast_is_sized_for_at_the_headroom(deviates: float, replicas: int) -> None:
+    forecast = make_forecast(3.0, factors=(0.75, 1.0, 1.5))  # P17, P50, P83
+    assessment = make_assessment(demand=1.0, forecast=forecast, headroom_deviates=deviates)
+    need = size(assessment, control=CONTROL)
+    assert need.scenario_works == pytest.approx((2.25, 3.0, 4.5))
+    assert need.replicas == replicas
+
+
+def test_no_forecast_is_sized_below_what_is_asked_for_now() -> None:
+    forecast = make_forecast(1.0, level=3.5)
+    assessment = make_assessment(demand=3.5, forecast=forecast)
+    assert size(assessment, control=CONTROL).replicas == 4  # at full use; the forecast alone: 2
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "held", "backlog", "replicas"),
+    [
+        pytest.param(900.0, 0.0, 0.0, 0, id="idle"),
+        pytest.param(899.0, 0.0, 0.0, 1, id="not-yet"),
+        pytest.param(None, 0.0, 0.0, 1, id="unknown"),
+        pytest.param(900.0, 1.0, 1.0, 1, id="one-is-held"),
+        pytest.param(900.0, 0.0, 1.0, 1, id="one-is-queued"),
+    ],
+)
+def test_an_idle_service_needs_nothing_though_a_forecast_remembers_demand(
+    idle_seconds: float | None, held: float, backlog: float, replicas: int
+) -> None:
+    assessment = make_assessment(
+        serving=1,
+        demand=0.1,
+        idle_seconds=idle_seconds,
+        held_requests=held,
+        backlog_requests=backlog,
+    )
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
+def test_an_idle_service_keeps_its_declared_minimum() -> None:
+    fleet = make_fleet(serving=1, variant=make_variant(min_replicas=1))
+    assessment = make_assessment(demand=0.1, fleets=(fleet,), idle_seconds=5000.0)
+    assert size(assessment, control=CONTROL).replicas == 1
 
 
 @pytest.mark.parametrize(
     ("demand", "minimum", "maximum", "replicas", "unbounded"),
     [
-        pytest.param(10.0, 0, 3, 3, 13, id="maximum"),
+        pytest.param(10.0, 0, 3, 3, 12, id="maximum"),
         pytest.param(0.0, 2, 5, 2, 0, id="minimum"),
         pytest.param(0.5, 0, 0, 0, 1, id="switched-off"),
     ],
@@ -92,6 +138,30 @@ def test_unknown_capacity_allows_one_more_per_queue(
     assert size(assessment, control=CONTROL).replicas == replicas
 
 
+@pytest.mark.parametrize(
+    ("demand", "completed", "backlog", "replicas"),
+    [
+        pytest.param(8.0, 4.0, 100.0, 4, id="twice-what-two-complete"),
+        pytest.param(9.0, 4.0, 100.0, 5, id="rounded-up"),
+        pytest.param(80.0, 4.0, 800.0, 8, id="at-most-four-times-those-that-serve"),
+        pytest.param(1.0, 4.0, 100.0, 2, id="never-fewer-than-there-are"),
+        pytest.param(8.0, 4.0, 39.0, 2, id="a-short-queue-proves-nothing"),
+        pytest.param(8.0, 0.0, 100.0, 3, id="nothing-completed-yet-one-more"),
+        pytest.param(8.0, None, 100.0, 3, id="completions-not-measured-one-more"),
+    ],
+)
+def test_with_unknown_capacity_a_standing_queue_shows_what_a_replica_completes(
+    demand: float, completed: float | None, backlog: float, replicas: int
+) -> None:
+    assessment = make_assessment(
+        demand=demand,
+        fleets=(make_fleet(serving=2, capacity=None),),
+        backlog_requests=backlog,
+        completed_requests_per_second=completed,
+    )
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
 def test_unknown_demand_keeps_the_supply() -> None:
     assert size(make_assessment(serving=3), control=CONTROL).replicas == 3
 
@@ -129,8 +199,8 @@ def values(assessment_fields: dict, *, count: int) -> tuple[float, ...]:
 
 
 def test_a_replica_is_worth_the_violations_it_avoids() -> None:
-    # 1.6 replica-seconds per second at 0.8 each: two replicas, each worth half of 60 money/h.
-    assert values({"demand": 1.6}, count=3) == pytest.approx((30.0, 30.0, 0.0))
+    # 1.8 replica-seconds per second at 0.9 each: two replicas, each worth half of 60 money/h.
+    assert values({"demand": 1.8}, count=3) == pytest.approx((30.0, 30.0, 0.0))
 
 
 @pytest.mark.parametrize(
