@@ -24,10 +24,7 @@ def conclusions(choices: list[Choice], *, inputs: Inputs) -> tuple[Decision, ...
     """One decision per choice, in their order, then one per service that is not declared any more."""
     catalogue, now = inputs.catalogue, inputs.now
     return _with_retirements(
-        [
-            _decision(choice, catalogue=catalogue, state=inputs.state, now=now)
-            for choice in choices
-        ],
+        [_decision(choice, catalogue=catalogue, state=inputs.state, now=now) for choice in choices],
         inputs=inputs,
     )
 

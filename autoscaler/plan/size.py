@@ -139,35 +139,40 @@ def _without_capacity(assessment: Assessment) -> int:
     """What the replicas themselves show; no requests at all need nothing.
 
     With a long queue standing, what is completed is all that they can: it says how many of them the
-    arrivals need, up to MAX_GROWTH times those that serve. Where nothing is completed yet, one more
-    at a time.
+    arrivals need, up to MAX_GROWTH times those that serve, and one more to work the queue off. Where
+    nothing is completed yet, one more at a time.
     """
-    forecast = assessment.forecast
+    forecast, backlog = assessment.forecast, assessment.backlog_requests
     is_wanted = forecast is None or forecast.peak.requests_per_second > 0
-    if not is_wanted and assessment.backlog_requests == 0:
+    if not is_wanted and backlog == 0:
         return 0
-    if not assessment.backlog_requests:
+    if not backlog or _is_burst(backlog, assessment=assessment):
         return assessment.supply_count
-    shown = _replicas_by_completions(assessment)
-    if shown is not None:
-        return max(assessment.supply_count, min(shown, MAX_GROWTH * assessment.serving_count))
     all_serve = assessment.serving_count == assessment.supply_count
-    return assessment.supply_count + (1 if all_serve else 0)
+    one_more = assessment.supply_count + (1 if all_serve else 0)
+    return max(one_more, _replicas_by_completions(assessment))
 
 
-def _replicas_by_completions(assessment: Assessment) -> int | None:
-    """Arrivals over what one busy replica completes; None when either is not known.
-
-    A queue shorter than QUEUE_SECONDS of arrivals is a burst; it does not prove that replicas are busy.
-    """
+def _is_burst(backlog: float, *, assessment: Assessment) -> bool:
+    """Whether replicas that complete requests have a queue shorter than QUEUE_SECONDS of arrivals: it
+    does not prove that they are busy."""
     done, demand = assessment.completed_requests_per_second, assessment.demand_now
     if not done or demand is None or not assessment.serving_count:
-        return None
-    backlog = assessment.backlog_requests or 0.0
-    if backlog < QUEUE_SECONDS * demand.requests_per_second:
-        return assessment.supply_count
-    per_replica = done / assessment.serving_count
-    return math.ceil(min(demand.requests_per_second / per_replica, MAX_REPLICAS))
+        return False
+    return backlog < QUEUE_SECONDS * demand.requests_per_second
+
+
+def _replicas_by_completions(assessment: Assessment) -> int:
+    """Arrivals over what one busy replica completes, within MAX_GROWTH; 0 when either is not known."""
+    done, demand, serving = (
+        assessment.completed_requests_per_second,
+        assessment.demand_now,
+        assessment.serving_count,
+    )
+    if not done or demand is None:
+        return 0
+    replicas = demand.requests_per_second * serving / done
+    return math.ceil(min(replicas, MAX_GROWTH * serving, MAX_REPLICAS))
 
 
 def _backlog_work(assessment: Assessment, capacity: Capacity) -> float:

@@ -59,8 +59,10 @@ class Outcome:
             lives=self.lives,
             change_seconds=self.change_seconds,
             setting=self.setting,
-            start_seconds=start_seconds,
-            end_seconds=self.end_seconds if end_seconds is None else end_seconds,
+            window_seconds=(
+                start_seconds,
+                self.end_seconds if end_seconds is None else end_seconds,
+            ),
         )
 
 

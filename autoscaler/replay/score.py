@@ -53,10 +53,10 @@ def score(
     lives: Sequence[Life],
     change_seconds: Sequence[float],
     setting: Setting,
-    start_seconds: float,
-    end_seconds: float,
+    window_seconds: tuple[float, float],
 ) -> Score:
-    """The score of requests that arrive, and hours that pass, within [start, end)."""
+    """The score of requests that arrive, and hours that pass, within the window [start, end)."""
+    start_seconds, end_seconds = window_seconds
     arrival = served.workload.arrival_seconds
     first, last = (int(i) for i in np.searchsorted(arrival, (start_seconds, end_seconds)))
     status = served.status[first:last]

@@ -52,7 +52,9 @@ class FleetView:
     failed_starts_seconds: tuple[float, ...] = ()  # when each of them was given up
     lives_lost_seconds: tuple[float, ...] = ()  # of replicas that died: how long each had served
     read_seconds: float | None = None  # when the numbers were read; None: now
-    elapsed_seconds: float | None = None  # since the start, whatever the clock says; None: as it says
+    elapsed_seconds: float | None = (
+        None  # since the start, whatever the clock says; None: as it says
+    )
     unread_replicas: tuple[int, ...] = ()  # ready ones that were never read, by number
     series_fault: SeriesFault = SeriesFault.NONE
 

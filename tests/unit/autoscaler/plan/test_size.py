@@ -144,7 +144,7 @@ def test_unknown_capacity_allows_one_more_per_queue(
         pytest.param(8.0, 4.0, 100.0, 4, id="twice-what-two-complete"),
         pytest.param(9.0, 4.0, 100.0, 5, id="rounded-up"),
         pytest.param(80.0, 4.0, 800.0, 8, id="at-most-four-times-those-that-serve"),
-        pytest.param(1.0, 4.0, 100.0, 2, id="never-fewer-than-there-are"),
+        pytest.param(4.0, 4.0, 100.0, 3, id="one-more-for-a-queue-that-stays"),
         pytest.param(8.0, 4.0, 39.0, 2, id="a-short-queue-proves-nothing"),
         pytest.param(8.0, 0.0, 100.0, 3, id="nothing-completed-yet-one-more"),
         pytest.param(8.0, None, 100.0, 3, id="completions-not-measured-one-more"),
