@@ -12,6 +12,7 @@ MINUTES_PER_HOUR = 60.0
 LEAD_TIMES_BEFORE_END = 2.0
 """Before the end of a hold a start is urgent: one for the start, one for the other's drain."""
 QUEUE_SECONDS = 5.0
+"""Of arrivals: a shorter queue is a burst, a longer one stands."""
 MAX_GROWTH = 4
 """Times the serving replicas, per lead time, while capacity is unknown: the first completions of a
 service with long answers come late and make a replica look slower than it is."""

@@ -7,15 +7,29 @@ to a folder that is not there.
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from autoscaler.replay.workload import Workload
 from collector.errors import ConfigurationError
+from collector.model.ids import ServiceName
+from foresail.backtest.forecast_only import (
+    BIN_SECONDS,
+    CountSeries,
+    ForecastScore,
+    score_forecasts,
+    without_outages,
+)
 from foresail.backtest.options import Options
 from foresail.backtest.page.document import page
 from foresail.backtest.prepare import prepare
 from foresail.backtest.progress import ProgressBar
-from foresail.backtest.report import Report
+from foresail.backtest.report import DAY_SECONDS, Report
 from foresail.backtest.schedule_file import write_schedule
 from foresail.backtest.study import study
 from foresail.wiring.backtest import make_runner, read_demand
+
+
+NEARLY_RATIO = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +56,33 @@ def run(options: Options, *, wanted: Wanted) -> Report:
     if wanted.page_path is not None:
         wanted.page_path.write_text(page(report, problem=question.problem, replays=found.first))
     return report
+
+
+def score_forecast(options: Options) -> tuple[ForecastScore, ...]:
+    """How well the demand would have been forecast. Raises ConfigurationError under two days."""
+    demand = read_demand(options)
+    workload = demand.workloads[0]
+    if options.days is not None:
+        workload = workload.between(0.0, options.days * DAY_SECONDS)
+    series = count_series(workload, name=demand.model or demand.name)
+    with ProgressBar() as progress:
+        try:
+            return score_forecasts(series, on_progress=progress.show)
+        except ValueError as error:
+            raise ConfigurationError(f"--forecast-only: {error}") from error
+
+
+def count_series(workload: Workload, *, name: str) -> CountSeries:
+    """Requests per bin of the forecaster; the last bin counts if the trace all but fills it."""
+    bins = int(workload.end_seconds / BIN_SECONDS + NEARLY_RATIO)
+    edges = np.arange(bins + 1) * BIN_SECONDS
+    counts = np.histogram(workload.arrival_seconds, bins=edges)[0][np.newaxis].astype(np.float64)
+    return CountSeries(
+        services=(ServiceName(name),),
+        counts=counts,
+        is_measured=without_outages(counts),
+        request_size=np.ones(1),
+    )
 
 
 def _check_writable(option: str, path: Path | None) -> None:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from foresail.backtest.cell import CellResult, Stage
 
 WAIT_SECONDS = 2.0
+_PERCENT = 100
 _WORDS = {Stage.TUNING: "tuning", Stage.SCORING: "replaying"}
 
 
@@ -57,3 +58,12 @@ class ProgressBar:
         """One of them is done."""
         del result
         self._bar.advance(self._task)
+
+    def show(self, share_ratio: float) -> None:
+        """So much of a walk through time is done, 0..1."""
+        self._bar.update(
+            self._task,
+            total=_PERCENT,
+            completed=round(_PERCENT * share_ratio),
+            description="forecasting",
+        )

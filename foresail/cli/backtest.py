@@ -11,7 +11,8 @@ from foresail.cli.output import print_json, print_table
 from foresail.cli.session import JsonOption
 
 if TYPE_CHECKING:
-    from foresail.backtest.options import HistorySource, TraceSource
+    from foresail.backtest.command import Wanted
+    from foresail.backtest.options import HistorySource, Options, TraceSource
     from foresail.backtest.report import Report
 
 EXTRA_PACKAGES = frozenset({"numba", "pandas", "pyarrow", "scipy", "statsmodels"})
@@ -80,6 +81,10 @@ ScheduleOut = Annotated[
 HtmlOut = Annotated[
     Path | None, typer.Option("--html", help="Write a page with pictures.", show_default=False)
 ]
+ForecastOnly = Annotated[
+    bool,
+    typer.Option("--forecast-only", help="Only score the forecast, on counts per 10 minutes."),
+]
 Jobs = Annotated[int, typer.Option(min=1, max=1024, help="Local processes.")]
 Dask = Annotated[
     str | None,
@@ -105,6 +110,7 @@ def backtest(
     provision: Provision = "120s",
     tune_days: TuneDays = 1.0,
     sweep: Sweep = False,
+    forecast_only: ForecastOnly = False,
     seeds: Seeds = None,
     days: Days = None,
     max_replicas: MaxReplicas = None,
@@ -116,16 +122,15 @@ def backtest(
 ) -> None:
     """Replays recorded demand under Foresail and its peers: attainment, GPU-hours, changes."""
     with _extra_packages():
-        from foresail.backtest.command import Wanted, run
+        from foresail.backtest.command import Wanted
         from foresail.backtest.options import Options, duration_option, share_option
         from foresail.backtest.trace_file import default_engine
 
         if prometheus is None:
             source = _trace_source(trace, model=model, scale=scale, service=service)
         else:
-            source = _history_source(prometheus, since, service, bearer_token_file, ca_file)
             _refuse_trace_options(trace, model=model, scale=scale)
-        default_seeds = RECORDED_SEEDS if prometheus is None else RECONSTRUCTED_SEEDS
+            source = _history_source(prometheus, since, service, bearer_token_file, ca_file)
         options = Options(
             source=source,
             engine=engine or default_engine(trace),
@@ -136,12 +141,39 @@ def backtest(
             tune_days=tune_days,
             days=days,
             max_replicas=max_replicas,
-            seeds=seeds or default_seeds,
+            seeds=seeds or _default_seeds(prometheus),
             policies=tuple(policy or ()),
             is_sweep=sweep,
         )
-        wanted = Wanted(schedule_path=schedule_out, page_path=html, jobs=jobs, dask_address=dask)
-        report = run(options, wanted=wanted)
+        if forecast_only:
+            _print_forecast(options, as_json=as_json)
+        else:
+            wanted = Wanted(
+                schedule_path=schedule_out, page_path=html, jobs=jobs, dask_address=dask
+            )
+            _print_replays(options, wanted=wanted, as_json=as_json)
+
+
+def _default_seeds(prometheus: str | None) -> int:
+    return RECORDED_SEEDS if prometheus is None else RECONSTRUCTED_SEEDS
+
+
+def _print_forecast(options: "Options", *, as_json: bool) -> None:
+    from foresail.backtest.command import score_forecast
+    from foresail.backtest.forecast_only import table_rows
+
+    scores = score_forecast(options)
+    if as_json:
+        print_json(scores)
+        return
+    columns, *rows = table_rows(scores)
+    print_table(columns, rows)
+
+
+def _print_replays(options: "Options", *, wanted: "Wanted", as_json: bool) -> None:
+    from foresail.backtest.command import run
+
+    report = run(options, wanted=wanted)
     if as_json:
         print_json(report)
     else:

@@ -67,6 +67,27 @@ def test_files_that_were_asked_for_are_written(backtest, trace, tmp_path):
     assert set(table["policy"].to_pylist()) == {"work_rule", "static", "clairvoyant"}
 
 
+def test_the_forecast_alone_is_scored_per_horizon(backtest, tmp_path):
+    columns = busy_hours(hours=60.0, requests=3000)
+    trace = str(write_trace(tmp_path / "week.parquet", **columns))
+    code, out, err = backtest("--trace", trace, "--forecast-only")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "service",
+        "week",
+        "week",
+        "week",
+        "week",
+    ]
+    code, out, _ = backtest("--trace", trace, "--forecast-only", "--json")
+    assert [each["horizon_seconds"] for each in json.loads(out)] == [
+        600.0,
+        3600.0,
+        21600.0,
+        86400.0,
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -79,6 +100,7 @@ def test_files_that_were_asked_for_are_written(backtest, trace, tmp_path):
         pytest.param(("--prometheus", "http://127.0.0.1:9"), "cannot be asked", id="nobody-there"),
         pytest.param(("--trace", "TRACE", "--html", "/nowhere/x.html"), "--html /nowhere/x.html: cannot be written", id="html"),
         pytest.param(("--trace", "TRACE", "--policy", "hpa"), "no such policy", id="policy"),
+        pytest.param(("--trace", "TRACE", "--forecast-only"), "the series has 0.1 days", id="forecast-of-hours"),
         pytest.param(("--trace", "TRACE", "--ttft", "soon"), "--ttft soon: must be a duration", id="ttft"),
     ],
 )  # fmt: skip

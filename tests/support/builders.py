@@ -96,6 +96,11 @@ def make_view(service: str = CHAT, *, at: float = NOW, **numbers: "float | Numbe
     return ServiceView(service=ServiceName(service), traffic=traffic, latency=latency)
 
 
+def with_latency(view: ServiceView, **readings: Any) -> ServiceView:
+    """The view with some of its histograms read."""
+    return replace(view, latency=replace(view.latency, **readings))
+
+
 def make_replica(
     replica_id: str = "r1",
     *,

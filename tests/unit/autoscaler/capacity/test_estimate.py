@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoscaler.capacity.estimate import estimate_capacity, prior_capacity
+from autoscaler.capacity.estimate import prior_capacity
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
 from autoscaler.model.state import VariantState

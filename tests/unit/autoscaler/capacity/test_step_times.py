@@ -1,0 +1,161 @@
+"""Costs of an engine's work from how long its steps take."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autoscaler.capacity.steps import StepTimes, add_run, is_whole, non_negative, step_times
+from autoscaler.model.state import StepFit, StepRun
+from support.step_runs import make_step_run, make_step_runs
+
+COSTS = StepTimes(
+    floor_seconds=0.02, output_seconds_per_token=0.0005, prompt_seconds_per_token=0.0001
+)
+
+
+def fitted(runs: list[StepRun], fit: StepFit | None = None) -> StepFit:
+    fit = fit or StepFit()
+    for run in runs:
+        fit = add_run(fit, run)
+    return fit
+
+
+def assert_near(times: StepTimes | None, costs: StepTimes) -> None:
+    assert times is not None
+    assert times.floor_seconds == pytest.approx(costs.floor_seconds, rel=0.02)
+    assert times.output_seconds_per_token == pytest.approx(costs.output_seconds_per_token, rel=0.02)
+    assert times.prompt_seconds_per_token == pytest.approx(costs.prompt_seconds_per_token, rel=0.02)
+
+
+def test_the_costs_of_an_engine_are_found() -> None:
+    assert_near(step_times(fitted(make_step_runs(COSTS, count=60))), COSTS)
+
+
+@pytest.mark.parametrize("count", [0, 1, 29])
+def test_too_few_rows_say_nothing(count: int) -> None:
+    assert step_times(fitted(make_step_runs(COSTS, count=count))) is None
+
+
+def test_rows_that_are_all_alike_say_nothing() -> None:
+    same = make_step_run(COSTS, batch=32.0, prompt_tokens_per_second=1000.0)
+    assert step_times(fitted([same] * 100)) is None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(StepRun(), id="nothing"),
+        pytest.param(make_step_run(COSTS, batch=3.9), id="an-engine-that-rests"),
+        pytest.param(
+            replace(make_step_run(COSTS, batch=9.0), replica_seconds=0.0), id="no-time-at-all"
+        ),
+        pytest.param(replace(make_step_run(COSTS, batch=9.0), token_gaps=0.0), id="no-gaps"),
+        pytest.param(
+            replace(make_step_run(COSTS, batch=9.0), token_gap_seconds=0.0), id="gaps-of-no-length"
+        ),
+    ],
+)
+def test_a_stretch_that_says_nothing_is_no_row(run: StepRun) -> None:
+    fit = fitted(make_step_runs(COSTS, count=40))
+    after = add_run(fit, run)
+    assert (after.gram, after.moment, after.rows, after.rejected_rows) == (
+        fit.gram,
+        fit.moment,
+        fit.rows,
+        0,
+    )
+
+
+def slower(factor: float) -> StepTimes:
+    return StepTimes(
+        floor_seconds=factor * COSTS.floor_seconds,
+        output_seconds_per_token=factor * COSTS.output_seconds_per_token,
+        prompt_seconds_per_token=factor * COSTS.prompt_seconds_per_token,
+    )
+
+
+def test_a_row_that_contradicts_the_fit_is_counted_and_left_out() -> None:
+    fit = fitted(make_step_runs(COSTS, count=60))
+    after = fitted(make_step_runs(slower(3.0), count=5, most_prompt_share=0.2), fit)
+    assert (after.rejected_rows, after.rows) == (5, fit.rows)
+    assert_near(step_times(after), COSTS)
+
+
+def test_an_accepted_row_ends_the_count_of_rejected_ones() -> None:
+    fit = fitted(make_step_runs(COSTS, count=60))
+    disturbed = fitted(make_step_runs(slower(3.0), count=19, most_prompt_share=0.2), fit)
+    assert disturbed.rejected_rows == 19
+    assert fitted(make_step_runs(COSTS, count=1), disturbed).rejected_rows == 0
+
+
+def test_another_engine_under_the_same_name_is_learned_anew() -> None:
+    fit = fitted(make_step_runs(COSTS, count=200))
+    slow = slower(3.0)
+    begun = fitted(make_step_runs(slow, count=20, most_prompt_share=0.2), fit)
+    assert (begun.rows, begun.rejected_rows, step_times(begun)) == (1.0, 0, None)
+    assert_near(step_times(fitted(make_step_runs(slow, count=60), begun)), slow)
+
+
+def test_old_rows_are_forgotten() -> None:
+    """A drift too small to be rejected: after some half-lives only the new costs count."""
+    fit = fitted(make_step_runs(COSTS, count=400))
+    drifted = slower(1.2)
+    assert_near(step_times(fitted(make_step_runs(drifted, count=2400), fit)), drifted)
+
+
+def test_the_number_of_rows_has_an_end() -> None:
+    assert fitted(make_step_runs(COSTS, count=5000)).rows < 578.0  # 1 / (1 - 0.5 ** (1 / 400))
+
+
+def test_a_quiet_moment_shows_the_floor_that_busy_rows_do_not() -> None:
+    fit = replace(fitted(make_step_runs(COSTS, count=60)), least_step_seconds=None)
+    quiet = make_step_run(replace(COSTS, floor_seconds=0.012), batch=1.0)
+    times = step_times(add_run(fit, quiet))
+    assert times is not None
+    assert times.floor_seconds == pytest.approx(0.0125, rel=0.01)  # one sequence's token included
+
+
+def test_rows_are_judged_by_what_rows_say_not_by_the_quiet_moment() -> None:
+    fit = fitted(make_step_runs(COSTS, count=60))
+    fit = replace(fit, least_step_seconds=0.002)
+    after = fitted(make_step_runs(COSTS, count=40), fit)
+    assert (after.rejected_rows, after.rows > fit.rows) == (0, True)
+
+
+def test_the_least_step_creeps_up_so_that_a_slip_is_forgotten() -> None:
+    fit = replace(fitted(make_step_runs(COSTS, count=60)), least_step_seconds=0.005)
+    after = fitted(make_step_runs(COSTS, count=3000), fit)
+    assert after.least_step_seconds is not None
+    assert after.least_step_seconds > 0.02
+
+
+@pytest.mark.parametrize(
+    ("replica_seconds", "token_gaps", "is_enough"),
+    [
+        pytest.param(60.0, 50.0, True, id="just"),
+        pytest.param(59.9, 500.0, False, id="short"),
+        pytest.param(600.0, 49.0, False, id="few-gaps"),
+    ],
+)
+def test_a_row_needs_a_minute_of_replicas_and_some_tokens(
+    replica_seconds: float, token_gaps: float, is_enough: bool
+) -> None:
+    assert is_whole(StepRun(replica_seconds=replica_seconds, token_gaps=token_gaps)) is is_enough
+
+
+@pytest.mark.parametrize(
+    ("rows", "target", "expected"),
+    [
+        pytest.param([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [1, 2, 3], (1, 2, 3), id="all-free"),
+        pytest.param([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [1, -2, 3], (1, 0, 3), id="one-at-zero"),
+        pytest.param([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [-1, -2, -3], (0, 0, 0), id="none-free"),
+        pytest.param([[1, 0, 0], [2, 0, 0], [3, 0, 0]], [2, 4, 6], (2, 0, 0), id="columns-of-zero"),
+    ],
+)
+def test_the_best_costs_that_are_not_negative(
+    rows: list[list[float]], target: list[float], expected: tuple[float, ...]
+) -> None:
+    matrix = np.array(rows, dtype=float)
+    found = non_negative(matrix.T @ matrix, matrix.T @ np.array(target, dtype=float))
+    assert found == pytest.approx(expected, abs=1e-6)

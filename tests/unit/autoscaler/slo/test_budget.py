@@ -1,0 +1,152 @@
+"""The long run of the error budget, counted from look to look."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autoscaler.model.state import BudgetSpending, ServiceState
+from autoscaler.slo.budget import long_burn_rate, spend, watched_ratio
+from collector.model.catalogue import Objective, Service, Sli
+from collector.model.histogram import Histogram
+from collector.model.reading import Fresh
+from collector.model.snapshot import ServiceView
+from support.builders import NOW, TTFT_OBJECTIVE, make_service, make_view, stale, with_latency
+
+SERVICE = make_service()  # first token within 1 s for 99 %
+AVAILABLE = Objective(
+    sli=Sli.AVAILABILITY, threshold_seconds=None, target_ratio=0.9, window_seconds=86_400.0
+)
+BOTH = make_service(objectives=(TTFT_OBJECTIVE, AVAILABLE))
+Look = tuple[float, ServiceView | None]  # seconds after NOW, what was read
+
+
+def view(good: float, slow: float = 0.0, **traffic: Any) -> ServiceView:
+    first_token = Histogram(upper_bounds=(1.0,), counts=(good, slow), sum=good)
+    reading = Fresh(value=first_token, observed_timestamp_seconds=NOW, source="test")
+    numbers = {"completed_requests_total": good + slow, **traffic}
+    return with_latency(make_view(**numbers), time_to_first_token=reading)
+
+
+def after(looks: Sequence[Look], *, service: Service = SERVICE) -> ServiceState:
+    state = ServiceState()
+    for seconds, seen in looks:
+        state = spend(state, service=service, view=seen, now=NOW + seconds)
+    return state
+
+
+def spent(looks: Sequence[Look], **given: Any) -> tuple[float, float]:
+    budget = after(looks, **given).budget
+    return budget.bad, budget.allowed
+
+
+def approx(bad: float, allowed: float) -> object:
+    return pytest.approx((bad, allowed), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("looks", "bad", "allowed"),
+    [
+        pytest.param([(0, view(50, 50))], 0.0, 0.0, id="what-came-before-the-first-look"),
+        pytest.param([(0, view(0)), (15, view(97, 3))], 3.0, 1.0, id="slow-ones-are-bad"),
+        pytest.param(
+            [(0, view(0)), (15, view(98, shed_requests_total=2.0))], 2.0, 1.0, id="so-are-shed-ones"
+        ),
+        pytest.param(
+            [(0, view(0)), (15, view(98, failed_requests_total=2.0))], 2.0, 1.0, id="and-failed"
+        ),
+        pytest.param([(0, view(5)), (15, view(5))], 0.0, 0.0, id="nothing-judged"),
+        pytest.param([(0, view(0)), (15, None), (30, view(99, 1))], 1.0, 1.0, id="a-look-missed"),
+        pytest.param(
+            [(0, view(0)), (15, make_view(shed_requests_total=stale(0.0)))],
+            0.0,
+            0.0,
+            id="stale-counts-nothing",
+        ),
+        pytest.param([(0, view(500)), (15, view(9, 1))], 0.0, 0.0, id="counters-fell"),
+        pytest.param(
+            [(0, view(500)), (15, view(0)), (30, view(99, 1))],
+            1.0,
+            1.0,
+            id="and-count-on-from-there",
+        ),
+        pytest.param([(0, view(0)), (0, view(99, 1))], 0.0, 0.0, id="the-same-moment-again"),
+        pytest.param([(0, view(0)), (-60, view(99, 1))], 0.0, 0.0, id="the-clock-went-back"),
+    ],
+)
+def test_bad_and_allowed_events_are_counted_between_looks(
+    looks: list[Look], bad: float, allowed: float
+) -> None:
+    assert spent(looks) == approx(bad, allowed)
+
+
+def test_an_outage_counts_nothing_and_forgets_nothing() -> None:
+    before = after([(0, view(0)), (15, view(99, 1))])
+    blind = spend(before, service=SERVICE, view=None, now=NOW + 3600)
+    assert blind == before
+
+
+def test_the_objective_that_fares_worst_counts() -> None:
+    looks: list[Look] = [(0, view(0)), (15, view(80, shed_requests_total=20.0))]
+    # 20 shed: of 1 allowed by the first token, of 10 by availability.
+    assert spent(looks, service=BOTH) == approx(20.0, 1.0)
+
+
+def test_an_objective_that_cannot_be_judged_is_no_good_news() -> None:
+    unread = make_view(completed_requests_total=99.0)
+    assert after([(0, unread), (15, unread)], service=BOTH).objective_totals is None
+
+
+def test_other_objectives_begin_anew() -> None:
+    one = after([(0, view(0)), (15, view(99, 1))])
+    both = spend(one, service=BOTH, view=view(150, 50), now=NOW + 30)
+    assert both.budget == one.budget
+    assert both.objective_totals is not None
+    assert len(both.objective_totals.good) == 2
+
+
+def test_a_service_without_objectives_spends_nothing() -> None:
+    free = make_service(objectives=())
+    assert after([(0, view(0)), (15, view(0, 9))], service=free) == ServiceState()
+
+
+def test_a_day_ago_counts_a_third() -> None:
+    quiet = after(
+        [(0, view(0)), (15, view(0, 100)), (86_415, view(0, 100)), (86_430, view(0, 100))]
+    )
+    assert quiet.budget.bad == pytest.approx(100.0, rel=1e-3)  # nothing judged: nothing forgotten
+    busy = after([(0, view(0)), (15, view(0, 100)), (86_415, view(900, 100))])
+    assert busy.budget.bad == pytest.approx(36.8, rel=0.001)
+    assert busy.budget.allowed == pytest.approx(0.368 + 9.0, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("budget", "rate"),
+    [
+        pytest.param(BudgetSpending(), None, id="nothing-judged"),
+        pytest.param(BudgetSpending(bad=0.0, allowed=2.0), 0.0, id="unspent"),
+        pytest.param(BudgetSpending(bad=3.0, allowed=2.0), 1.5, id="overspent"),
+    ],
+)
+def test_the_long_run_rate_is_bad_over_allowed(budget: BudgetSpending, rate: float | None) -> None:
+    assert long_burn_rate(ServiceState(budget=budget)) == rate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ratio"),
+    [
+        pytest.param(0.0, 0.0, id="not-at-all"),
+        pytest.param(4 * 3600.0, 0.5, id="four-hours"),
+        pytest.param(86_400.0, 6 / 7, id="a-day"),
+    ],
+)
+def test_the_rate_is_worth_what_was_watched(seconds: float, ratio: float) -> None:
+    state = ServiceState(budget=BudgetSpending(seconds=seconds))
+    assert watched_ratio(state) == pytest.approx(ratio)
+
+
+def test_only_time_that_was_judged_counts_as_watched() -> None:
+    state = after([(0, view(0)), (15, view(9)), (30, None), (45, view(9)), (60, view(18))])
+    assert state.budget.seconds == pytest.approx(30.0, rel=1e-3)
+    assert replace(state.budget, seconds=0.0).bad == 0.0
