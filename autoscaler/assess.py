@@ -8,7 +8,7 @@ from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.capacity.token_costs import output_weight
 from autoscaler.forecast.demand import demand_series
 from autoscaler.forecast.lead_time import forecast_at_lead, look_back_seconds
-from autoscaler.forecast.level_slope import level
+from autoscaler.forecast.level import level
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
 from autoscaler.model.inputs import Inputs

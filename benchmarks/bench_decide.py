@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from autoscaler.decide import Decided, decide  # noqa: E402
-from autoscaler.model.state import ControllerState, PastForecast  # noqa: E402
+from autoscaler.model.state import ControllerState, ScaleFit  # noqa: E402
 from collector.model.catalogue import Catalogue  # noqa: E402
 from collector.model.history import History  # noqa: E402
 from collector.model.snapshot import Snapshot  # noqa: E402
@@ -36,7 +36,7 @@ from support.builders import (  # noqa: E402
 
 SIZES = (1, 100, 1000)
 REPLICAS = 3
-REMEMBERED = 240  # forecasts and ratios: what a service holds after an hour
+HISTORY_BINS = 248  # an hour, as far as forecasts look back
 MAX_RATIO = 11.0  # time(1,000) / time(100): linear with a tenth to spare
 MAX_ONE_SERVICE_SECONDS = 0.001
 
@@ -61,25 +61,27 @@ class Scene:
 
 
 def make_scene(count: int) -> Scene:
-    """`count` services with three replicas, an hour of memory and ten minutes of history each."""
+    """`count` services with three replicas, an hour of history and what it has taught, each."""
     names = [f"service-{i:05}" for i in range(count)]
-    waiting = tuple(
-        PastForecast(
-            made_timestamp_seconds=NOW - 75 + i * 0.3,
-            due_timestamp_seconds=NOW + i * 0.3,
-            tokens_per_second=200.0,
-        )
-        for i in range(REMEMBERED)
+    learned = ScaleFit(
+        gram=(1.0,) * 15,
+        moment=(1.0,) * 5,
+        weights=(0.2,) * 5,
+        rows_total=240,
+        error_rows=173.0,
+        error_square_sum=7.0,
+        last_timestamp_seconds=NOW - 30.0,
     )
-    known = make_service_state(
-        pending_forecasts=waiting, forecast_ratios=tuple(0.5 + i / 240 for i in range(REMEMBERED))
-    )
+    known = make_service_state(scale_fit=learned)
     return Scene(
         snapshot=make_snapshot(
             services=[make_view(name) for name in names],
             replicas=[view for n in names for view in make_replica_views(REPLICAS, service=n)],
         ),
-        history=make_history({name: steady(1.0 + i % 7) for i, name in enumerate(names)}),
+        history=make_history(
+            {name: steady(1.0 + i % 7, bins=HISTORY_BINS) for i, name in enumerate(names)},
+            bins=HISTORY_BINS,
+        ),
         catalogue=make_catalogue(*(make_service(name) for name in names)),
         state=make_state(**dict.fromkeys(names, known)),
     )
@@ -121,8 +123,8 @@ def write_page(text: str) -> None:
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     page = f"""# Time of one decision tick
 
-`decide()` for all services at once, each with {REPLICAS} replicas, ten minutes of 15 s bins and an hour of
-remembered forecasts. CPU time of the quickest call, one core ({machine}).
+`decide()` for all services at once, each with {REPLICAS} replicas, an hour of 15 s bins and what it
+has taught. CPU time of the quickest call, one core ({machine}).
 
 {text}
 

@@ -28,6 +28,10 @@ LEAST_STEP_CREEP = 1.0005
 """Per row; a slip of the clock is forgotten within days."""
 MAX_ERROR_RATIO = 0.35
 """Relative deviation of rows above which a row is taken for a disturbance, once there is a fit."""
+MIN_STEP_SECONDS = 1e-5
+MAX_AMOUNT = 1e9
+"""Of seconds per step and tokens per second. No engine is as quick, no step as long: outside of these
+a counter is broken."""
 MAX_REJECTED_ROWS = 20
 """In a row: so many disturbances are another engine under the same name, and what was fitted is of the
 old one."""
@@ -51,9 +55,11 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
     if min(run.token_gap_seconds, run.token_gaps, run.replica_seconds) <= 0:
         return fit
     step = run.token_gap_seconds / run.token_gaps
-    fit = replace(fit, least_step_seconds=_least_step(fit, step))
     output = run.output_tokens / run.replica_seconds
     prompt = run.prompt_tokens / run.replica_seconds
+    if step < MIN_STEP_SECONDS or max(step, output, prompt) > MAX_AMOUNT:
+        return fit
+    fit = replace(fit, least_step_seconds=_least_step(fit, step))
     if output * step < MIN_BATCH:
         return fit
     row = np.array([1.0 / step, output, prompt])

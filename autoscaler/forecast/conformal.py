@@ -26,8 +26,8 @@ PLAIN_SPREAD_RATIO = 0.15
 """Relative spread on top of chance of a service that nothing is known about yet."""
 SPREAD_SECONDS = 600.0
 """Horizon at which the square of that spread has doubled."""
-MAX_SPREAD_SECONDS = 3600.0
-"""Beyond an hour it grows no more: a guess of ten times the demand helps nobody."""
+MAX_SPREAD_SECONDS = 3 * 3600.0
+"""Beyond three hours it grows no more: a guess of ten times the demand helps nobody."""
 CENTER_PRIOR = 20.0
 """So many independent errors are believed half as to where their middle lies."""
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from autoscaler.forecast.level_slope import level
+from autoscaler.forecast.level import level
 from autoscaler.forecast.multiscale import ANCHOR, learn_row, point, scale_means, window_bins
 from autoscaler.model.demand import DemandSeries, Forecast, scenario_deviates
 from autoscaler.model.state import ScaleFit

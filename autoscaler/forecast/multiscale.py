@@ -30,7 +30,6 @@ MAX_SURPRISE: Final = 5.0
 """A row counts as at most this many times its anchor: one burst must not be the lesson of a day."""
 MIN_RATIO: Final = 0.05
 """Of the anchor; weights may be negative, a forecast may not."""
-MIN_COVER_RATIO: Final = 0.5
 SIZE: Final = len(SCALE_LEVELS)
 UPPER: Final = np.triu_indices(SIZE)
 
@@ -38,7 +37,7 @@ UPPER: Final = np.triu_indices(SIZE)
 def scale_means(
     per_second: FloatArray, covered: FloatArray, *, bins: tuple[int, ...]
 ) -> FloatArray | None:
-    """Means over the last `bins[i]` bins, weighted by cover; None when the anchor is hardly covered.
+    """Means over the last `bins[i]` bins, weighted by cover; None when nothing of the anchor is covered.
 
     Shapes: `per_second` and `covered` (n,), result (SIZE,). A shorter window without any cover is
     taken to be like the next longer one.

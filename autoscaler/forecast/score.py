@@ -11,7 +11,6 @@ import numpy as np
 
 from autoscaler.forecast.conformal import MAX_SHIFT, MIN_SHIFT, PROMISED_RATIO, SHIFT_STEP
 from autoscaler.forecast.lookback import MIN_COVER_RATIO, Lookback
-from autoscaler.forecast.members import absolute_curves
 from autoscaler.forecast.mixture import errors
 from autoscaler.model.forecast_state import (
     BoolArray,
@@ -106,9 +105,6 @@ def _with_losses(state: ForecastState, *, outcomes: _Outcomes, task: ForecastTas
     loss, weight = state.loss.copy(), state.loss_weight.copy()
     loss[:, buckets] = loss[:, buckets] * fading + np.where(counts, error, 0.0)
     weight[:, buckets] = weight[:, buckets] * fading + counts
-    if task.target is Target.COUNT:  # an absolute curve is as wrong an hour ahead as a day ahead
-        alike = absolute_curves(task)
-        loss[:, 1:, alike], weight[:, 1:, alike] = loss[:, :1, alike], weight[:, :1, alike]
     return replace(state, loss=loss, loss_weight=weight)
 
 

@@ -58,6 +58,14 @@ def read_records(path: Path) -> list[Record]:
     return found
 
 
+def forget(path: Path, *, policies: Iterable[str]) -> None:
+    """Drops the records of these policies."""
+    dropped = set(policies)
+    if dropped and path.exists():
+        kept = [each for each in read_records(path) if each.policy not in dropped]
+        path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in kept))
+
+
 class Recorder:
     """Writes each result when it is there; what a runner calls its progress."""
 

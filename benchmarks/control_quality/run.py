@@ -4,9 +4,10 @@ Run from the repository root:
 
     python benchmarks/control_quality/run.py TRACES [--jobs N] [--trace NAME] [--start SECONDS] [--policy NAME]
         [--seeds N] [--days D] [--dask ADDRESS] [--write] [--estimate]
+        [--forget NAME]
 
 TRACES is the folder with the Parquet files that traces.yaml names. Each finished cell is a line in results/ (which git
-ignores); what is there is skipped. `--write` renews docs/benchmarks/control_quality.md from all that is there for
+ignores); what is there is skipped, so `--forget foresail` after its code was changed. `--write` renews docs/benchmarks/control_quality.md from all that is there for
 the traces and starts asked for; `--estimate` only tells what is missing.
 """
 
@@ -21,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from compare import compare  # noqa: E402
 from plan import Asked, Case, cells, estimate_seconds, make_case, read_asked  # noqa: E402
-from records import Recorder, key_of, read_records  # noqa: E402
+from records import Recorder, forget, key_of, read_records  # noqa: E402
 from write_up import Shown, document  # noqa: E402
 
 from foresail.wiring.backtest import make_runner  # noqa: E402
@@ -42,6 +43,7 @@ def main() -> int:
     options.results.mkdir(exist_ok=True)
     total = 0.0
     for case in _cases(asked, folder=options.traces):
+        forget(_path(case, results=options.results), policies=options.forget)
         total += _tell(case, results=options.results, jobs=options.jobs)
     print(
         f"in all about {total / 3600 / options.jobs:.1f} h with {options.jobs} processes",
@@ -65,6 +67,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--policy", action="append", default=[], help="only this one; repeatable")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--days", type=float, help="at most so many of each trace")
+    parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        help="replay this policy anew: its code was changed",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of finished cells")
     parser.add_argument("--page", type=Path, default=PAGE, help="what --write writes")
     parser.add_argument("--write", action="store_true", help="renew the page")

@@ -24,7 +24,7 @@ trap 'rm -rf "$scratch"' EXIT
 cp requirements.lock "$scratch/requirements.lock" 2>/dev/null || true
 CUSTOM_COMPILE_COMMAND="make lock" "$scratch/environment/bin/pip-compile" "$@" \
     --quiet --generate-hashes --strip-extras --allow-unsafe --extra demo --extra prometheus --extra kubernetes \
-    --extra backtest --extra dev \
+    --extra backtest --extra dask --extra dev \
     --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
     --output-file "$scratch/requirements.lock" pyproject.toml
 

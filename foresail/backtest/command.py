@@ -28,7 +28,6 @@ from foresail.backtest.schedule_file import write_schedule
 from foresail.backtest.study import study
 from foresail.wiring.backtest import make_runner, read_demand
 
-
 NEARLY_RATIO = 0.1
 
 

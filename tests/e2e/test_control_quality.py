@@ -38,6 +38,7 @@ def test_a_comparison_resumes_and_is_written_up(tmp_path):
     second = run("--write")
     assert f"1 of {len(lines)} cells to replay" in second
     assert len([line for line in second.splitlines() if line.startswith("  ")]) == 1
+    assert f"1 of {len(lines)} cells to replay" in run("--forget", "foresail", "--estimate")
     text = page.read_text()
     assert "## servegen_m_small_d0-8, start 120 s" in text
     assert "| **foresail** | - |" in text

@@ -49,7 +49,7 @@ def _body(report: Report, *, problem: Problem, replays: Mapping[str, CellResult]
     yield "</ul><h2>What attainment costs</h2>"
     yield (
         '<p class="about">Left is cheap, up is good; numbers are those of the table. Dashed: perfect '
-        "foresight at every value of its knob. Dotted: the target.</p>"
+        "foresight at every value of its knob; grey: peers at theirs, where swept. Dotted: the target.</p>"
     )
     yield f"<figure>{pareto_picture(report)}</figure><h2>Replicas over time</h2>"
     yield (

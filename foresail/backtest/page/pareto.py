@@ -80,7 +80,10 @@ def _curves(frame: Frame, report: Report) -> Iterator[str]:
 
 
 def _points(frame: Frame, rows: Iterable[PolicyRow]) -> Iterator[str]:
-    for number, row in enumerate(rows, start=1):
+    # Ours last: where several lie on each other it is the one to see.
+    for number, row in sorted(
+        enumerate(rows, start=1), key=lambda each: each[1].policy == FORESAIL
+    ):
         x, y = frame.at((row.gpu_hours, _missed(row.attainment_ratio)))
         told = f"{row.policy}: {100 * row.attainment_ratio:.2f}% at {row.gpu_hours:.1f} GPU-hours"
         kind = {FORESAIL: "ours", CLAIRVOYANT: "bound"}.get(row.policy, "peer")

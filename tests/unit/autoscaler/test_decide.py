@@ -7,7 +7,13 @@ import pytest
 from autoscaler.decide import Decided, decide
 from autoscaler.model.action import Hold, Reason, Scale
 from autoscaler.model.decision import Decision, Verdict
-from autoscaler.model.state import ControllerState, Recommendation, ServiceState, VariantState
+from autoscaler.model.state import (
+    ControllerState,
+    Recommendation,
+    ScaleFit,
+    ServiceState,
+    VariantState,
+)
 from collector.model.catalogue import Catalogue, Control, Mode, Service, UrlTarget
 from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView, ServiceView
@@ -243,6 +249,32 @@ def test_the_decision_carries_what_it_was_made_from() -> None:
     assert evidence.expected_shortfall_ratio_with == 0.0
     assert decision.decided_timestamp_seconds == NOW
     assert decision.catalogue_digest == "d" * 16
+
+
+OUTCOMES = "how far forecasts are off ({} of 40 outcomes seen)"
+STRETCHES = "what a replica sustains ({} of 30 busy stretches measured)"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stretches", "learning"),
+    [
+        pytest.param(0.0, 0, (OUTCOMES.format(1), STRETCHES.format(0)), id="new"),
+        pytest.param(20.0, 30, (OUTCOMES.format(21),), id="forecast-is-young"),
+        pytest.param(240.0, 29, (STRETCHES.format(29),), id="capacity-is-young"),
+        pytest.param(240.0, 30, (), id="known"),
+    ],
+)
+def test_a_decision_says_what_it_took_from_a_prior(
+    outcomes: float, stretches: int, learning: tuple[str, ...]
+) -> None:
+    decision = one(
+        replicas=make_replica_views(1),
+        demand=0.3,
+        states={CHAT: make_service_state(scale_fit=ScaleFit(error_rows=outcomes))},
+        variants={CHAT: {"small": VariantState(saturated_work_ratios=(1.0,) * stretches)}},
+    )
+    assert decision.evidence.learning == learning
+    assert ("Still learning" in decision.explanation) == bool(learning)
 
 
 def test_the_chosen_candidate_comes_first_and_the_loser_says_why() -> None:

@@ -81,3 +81,12 @@ def test_unknown_numbers_are_said_to_be_unknown() -> None:
         "backlog unknown. In doubt: held_requests is stale at gateway; no demand was measured lately. "
         "Expected: unknown (no demand data, or a token's cost is not known yet)."
     )
+
+
+def test_what_is_still_being_learned_is_said_at_the_end() -> None:
+    learning = ("how far forecasts are off (12 of 40 outcomes seen)", "what a replica sustains")
+    text = explain(Hold(), reason=Reason.STEADY, evidence=replace(KNOWN, learning=learning))
+    assert text.endswith(
+        " with it. Still learning: how far forecasts are off (12 of 40 outcomes seen); "
+        "what a replica sustains."
+    )
