@@ -98,7 +98,7 @@ def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
     known, history, window = (
         inputs.state.service(service.name),
         inputs.history,
-        inputs.control.slope_window_seconds,
+        inputs.control.length_window_seconds,
     )
     prompt, output = mean_lengths(history, service=service.name, window_seconds=window, state=known)
     known = replace(

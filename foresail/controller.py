@@ -271,7 +271,7 @@ class Controller:
         return self.parts.history.history(
             services=[service.name for service in catalogue.services],
             window_seconds=max(
-                look_back_seconds(catalogue.control), 3 * catalogue.control.slope_window_seconds
+                look_back_seconds(catalogue.control), 3 * catalogue.control.length_window_seconds
             ),
             now_timestamp_seconds=now,
         )

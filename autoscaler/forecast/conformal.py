@@ -6,6 +6,7 @@ level moved after every outcome so that the measured coverage stays right when d
 (adaptive conformal inference, Gibbs and Candes 2021).
 """
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -29,38 +30,43 @@ SPREAD_SECONDS = 600.0
 MAX_SPREAD_SECONDS = 3 * 3600.0
 """Beyond three hours it grows no more: a guess of ten times the demand helps nobody."""
 CENTER_PRIOR = 20.0
-"""So many independent errors are believed half as to where their middle lies."""
+"""So many errors that count for it are believed half as to where their middle lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorCounts:
+    """How many errors there are and how much they say. All of one shape."""
+
+    kept: FloatArray  # in the ring
+    independent: FloatArray  # count as independent: the finite-sample rank goes by these
+    middle: FloatArray  # count for where the middle of the errors lies
 
 
 def error_quantiles(
     residuals: SmallFloatArray,
     *,
-    counts: FloatArray,
-    independent: FloatArray,
+    counts: ErrorCounts,
     shift: SmallFloatArray | FloatArray,
     quantiles: tuple[float, ...],
 ) -> FloatArray:
-    """Log margins, shape (*counts.shape, n_quantiles).
+    """Log margins, shape (*counts.kept.shape, n_quantiles); meaningless where no error is kept.
 
-    `residuals`: NaN where the ring is empty; `counts`: errors in it; `independent`: how many of them
-    count as independent, which the finite-sample rank and the trust in their middle go by.
-    Meaningless where `counts` is 0.
+    `residuals`: NaN where the ring is empty.
     """
     ordered = np.sort(residuals, axis=-1)  # NaN last
     wanted = np.asarray(quantiles)
     tilt = (wanted - 0.5) / (PROMISED_RATIO - 0.5)
     logit = np.log(wanted / (1.0 - wanted)) + shift[..., None].astype(np.float64) * tilt
     tail = 1.0 / (1.0 + np.exp(np.abs(logit)))  # share of errors further out
-    alone = np.maximum(independent, 1.0)[..., None]
+    alone = np.maximum(counts.independent, 1.0)[..., None]
     tail = np.maximum(0.0, tail - (1.0 - tail) / alone)
-    last = np.maximum(counts[..., None] - 1.0, 0.0)
+    last = np.maximum(counts.kept[..., None] - 1.0, 0.0)
     rank = np.where(logit >= 0, 1.0 - tail, tail) * last
     low = rank.astype(np.int64)
     below = np.take_along_axis(ordered, low, axis=-1)
     above = np.take_along_axis(ordered, np.minimum(low + 1, last.astype(np.int64)), axis=-1)
     found = below + (rank - low) * (above - below)
-    apart = independent**2 / np.maximum(counts, 1.0)  # a middle needs errors of different hours
-    doubt = CENTER_PRIOR / (CENTER_PRIOR + apart[..., None])
+    doubt = CENTER_PRIOR / (CENTER_PRIOR + counts.middle[..., None])
     return np.asarray(found * (1.0 - doubt * np.maximum(0.0, 1.0 - np.abs(tilt))))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from autoscaler.forecast.conformal import (
     MIN_ERRORS,
     PROMISED_RATIO,
+    ErrorCounts,
     error_quantiles,
     is_trusted,
     plain_margins,
@@ -115,8 +116,9 @@ def _margins(
     counts = _counts(state, task=task)[rows, columns]
     both = error_quantiles(
         state.residuals[rows, columns],
-        counts=counts,
-        independent=counts * _independent_ratio(task)[columns],
+        counts=_error_counts(
+            counts, independent_ratio=_independent_ratio(task)[columns], task=task
+        ),
         shift=state.level_shift[rows, columns],
         quantiles=quantiles,
     )
@@ -140,6 +142,15 @@ def _independent_ratio(task: ForecastTask) -> FloatArray:
     return np.asarray(
         np.sqrt(np.minimum(1.0, spacing_seconds(task) / np.asarray(task.horizon_seconds)))
     )
+
+
+def _error_counts(
+    counts: FloatArray, *, independent_ratio: FloatArray, task: ForecastTask
+) -> ErrorCounts:
+    """A peak lies above its level at all times: every error says so. Where counts hours ahead lie
+    only errors of different hours tell."""
+    middle = counts if task.target is Target.PEAK else counts * independent_ratio**2
+    return ErrorCounts(kept=counts, independent=counts * independent_ratio, middle=middle)
 
 
 def _with_new_forecasts(
@@ -192,8 +203,7 @@ def _forecasts(
     counts = _counts(state, task=task)[:, chosen]
     margin = error_quantiles(
         state.residuals[:, chosen],
-        counts=counts,
-        independent=counts * _independent_ratio(task)[chosen],
+        counts=_error_counts(counts, independent_ratio=_independent_ratio(task)[chosen], task=task),
         shift=state.level_shift[:, chosen],
         quantiles=(PROMISED_RATIO,),
     )[..., 0]

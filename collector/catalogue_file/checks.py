@@ -70,10 +70,10 @@ def _device_problems(pools: Mapping[str, PoolPart]) -> Iterator[Problem]:
 
 
 def _control_problems(control: ControlPart) -> Iterator[Problem]:
-    if control.slope_window < control.level_window:
+    if control.length_window < control.level_window:
         yield _problem(
-            ("control", "slope_window"),
-            f"is {control.slope_window:g}s, must be at least level_window ({control.level_window:g}s)",
+            ("control", "length_window"),
+            f"is {control.length_window:g}s, must be at least level_window ({control.level_window:g}s)",
         )
     if control.start_retry_max < control.start_retry:
         yield _problem(

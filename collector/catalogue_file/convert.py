@@ -75,7 +75,7 @@ def _authority(part: AuthorityPart) -> Authority:
 def _control(part: ControlPart) -> Control:
     return Control(
         level_window_seconds=part.level_window,
-        slope_window_seconds=part.slope_window,
+        length_window_seconds=part.length_window,
         scale_in_hold_seconds=part.scale_in_hold,
         idle_to_zero_seconds=part.idle_to_zero,
         utilisation_target_ratio=part.utilisation_target,

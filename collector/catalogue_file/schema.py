@@ -88,10 +88,10 @@ class ControlPart(FilePart):
         description="Demand now is the mean over this window. Default 60s: shorter follows noise, "
         "longer sees a rise late.",
     )
-    slope_window: Duration = quantity(
+    length_window: Duration = quantity(
         "5m",
-        description="The upward trend is fitted over this window. Default 5m: about the time a model "
-        "takes to load, which is how far the trend is carried on.",
+        description="The mean length of requests is taken over this window. Default 5m: enough requests "
+        "for a mean, few enough to follow a change of use.",
     )
     scale_in_hold: Duration = quantity(
         "5m",

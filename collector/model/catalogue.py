@@ -199,7 +199,7 @@ class Control:
     """Windows and limits of the decision. Defaults are for models that take minutes to load."""
 
     level_window_seconds: float = 60.0  # demand level: mean over this window
-    slope_window_seconds: float = 300.0  # upward trend: least squares over this window
+    length_window_seconds: float = 300.0  # mean length of requests: over this window
     scale_in_hold_seconds: float = 300.0  # a replica goes when it was not needed for this long
     idle_to_zero_seconds: float = 900.0  # without any demand; only where min_replicas is 0
     utilisation_target_ratio: float = 0.9  # of capacity, when sizing up

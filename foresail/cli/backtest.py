@@ -120,7 +120,7 @@ def backtest(
     jobs: Jobs = 1,
     dask: Dask = None,
 ) -> None:
-    """Replays recorded demand under Foresail and its peers: attainment, GPU-hours, changes."""
+    """Replays recorded demand under Foresail and its peers."""
     with _extra_packages():
         from foresail.backtest.command import Wanted
         from foresail.backtest.options import Options, duration_option, share_option

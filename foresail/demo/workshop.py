@@ -64,7 +64,7 @@ SERVICES: Final = (
 PRICES: Final = {"gold": 10.0, "silver": 3.0, "bronze": 1.0}
 CONTROL: Final = {
     "level_window": "6s",
-    "slope_window": "20s",
+    "length_window": "20s",
     "scale_in_hold": "15s",
     "idle_to_zero": "20s",
     "backlog_drain": "4s",

@@ -83,9 +83,7 @@ def tell_late_scrapes(
 
 
 @contextlib.contextmanager
-def opened(
-    asked: PrometheusSettings, *, wanted_by: str, clock: Clock
-) -> "Iterator[PrometheusApi]":
+def opened(asked: PrometheusSettings, *, wanted_by: str, clock: Clock) -> "Iterator[PrometheusApi]":
     """The server of these settings. Raises ConfigurationError; `wanted_by` says who asks for it."""
     try:
         from collector.sources.prometheus_api import (  # noqa: PLC0415  see above

@@ -29,7 +29,7 @@ def keep_history_in(it: Desk, kind: str) -> None:
 @pytest.mark.slow
 async def test_day_files_survive_the_death_of_the_controller(tmp_path: Path) -> None:
     content = catalogue({"chat": service(min_replicas=1, max_replicas=1)})
-    content["control"] = {**content["control"], "slope_window": "40s"}
+    content["control"] = {**content["control"], "length_window": "40s"}
     with desk(tmp_path, content) as it:
         keep_history_in(it, "day_files")
         it.start("gateway")

@@ -28,7 +28,7 @@ pytestmark = [
 
 def content() -> dict[str, Any]:
     made = catalogue({"chat": service(min_replicas=1, max_replicas=2)})
-    made["control"] = {**made["control"], "slope_window": "40s"}
+    made["control"] = {**made["control"], "length_window": "40s"}
     return made
 
 

@@ -27,7 +27,7 @@ DEADLINE_SECONDS = 40.0
 
 CONTROL = {
     "level_window": "2s",
-    "slope_window": "6s",
+    "length_window": "6s",
     "scale_in_hold": "1s",
     "idle_to_zero": "2s",
     "backlog_drain": "2s",

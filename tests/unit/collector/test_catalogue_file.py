@@ -440,8 +440,8 @@ BROKEN = {
         "out: Foresail does not start or stop these",
     ),
     "going down asks for going up": (
-        "version: 1", "version: 1\ncontrol: {scale_in_utilisation: 90%}",
-        "2: control.scale_in_utilisation is 0.9, must be at most utilisation_target (0.8), or replicas would "
+        "version: 1", "version: 1\ncontrol: {scale_in_utilisation: 95%}",
+        "2: control.scale_in_utilisation is 0.95, must be at most utilisation_target (0.9), or replicas would "
         "go and come in turn",
     ),
 }  # fmt: skip

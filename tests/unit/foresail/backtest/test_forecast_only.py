@@ -24,14 +24,15 @@ def series(counts: np.ndarray) -> CountSeries:
 
 
 def test_a_noisy_daily_wave_is_forecast_better_than_by_either_naive() -> None:
-    wave = 300 + 200 * np.sin(2 * np.pi * np.arange(3 * DAY_BINS) / DAY_BINS)
+    wave = 300 + 200 * np.sin(2 * np.pi * np.arange(6 * DAY_BINS) / DAY_BINS)
     counts = np.random.default_rng(5).poisson(wave).astype(np.float64)
     shares: list[float] = []
     scores = score_forecasts(series(counts), on_progress=shares.append)
     assert [each.horizon_seconds for each in scores] == [600.0, 3600.0, 21600.0, 86400.0]
     assert all(each.wape_ratio <= each.better_naive_wape_ratio for each in scores)
+    assert all(0.87 <= each.p90_coverage_ratio <= 0.95 for each in scores)
     assert scores[0].left_out_ratio == 0.0
-    assert scores[0].scored_bins == 2 * DAY_BINS
+    assert scores[0].scored_bins == 5 * DAY_BINS
     assert shares[-1] == 1.0
     assert len(list(table_rows(scores))) == 5
 

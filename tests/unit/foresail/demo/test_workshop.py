@@ -82,7 +82,7 @@ def test_windows_fit_into_a_demo_of_three_minutes(catalogue: Catalogue) -> None:
     control = catalogue.control
     assert control.scale_in_hold_seconds <= 30
     assert control.idle_to_zero_seconds <= 30
-    assert control.slope_window_seconds <= 30
+    assert control.length_window_seconds <= 30
 
 
 def test_the_engines_command_is_one_that_the_engine_takes(
