@@ -127,7 +127,8 @@ def _step_down(
 
 
 def _consolidation_floor(assessment: Assessment, *, control: Control) -> int:
-    """The N-1 test: what the demand of now and of the forecast needs at the scale-in utilisation."""
+    """The N-1 test: what the forecast at the service's headroom needs at the scale-in utilisation. The
+    demand of now is in the need, below which nothing goes."""
     capacity, forecast = assessment.capacity, assessment.forecast
     if is_idle(assessment, control=control):
         return 0
