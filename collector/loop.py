@@ -239,17 +239,15 @@ class Observer:
         if self._memory_task is None:
             self._memory_task = asyncio.create_task(self._probe_memory())
         task = self._memory_task
-        try:
-            async with asyncio.timeout(self._read_timeout_seconds):
-                memory, problems = await asyncio.shield(task)
-        except TimeoutError:
+        await asyncio.wait([task], timeout=self._read_timeout_seconds)
+        if not task.done():
             message = f"memory was not read within {self._read_timeout_seconds:g} s"
-        except (OSError, SourceError) as error:
-            self._memory_task = None
-            message = f"memory cannot be read: {error}"
         else:
-            self._memory_task = None
-            return memory, problems
+            self._memory_task = None  # whatever came of it: the next round asks anew
+            try:
+                return task.result()
+            except (OSError, SourceError) as error:
+                message = f"memory cannot be read: {error}"
         self._errors["host"] += 1
         return _unreachable(catalogue, replicas), [Problem(source="host", message=message)]
 

@@ -75,13 +75,14 @@ def _with_row(fit: StepFit, row: FloatArray) -> StepFit:
     keep = 0.5 ** (1.0 / HALF_LIFE_ROWS)
     gram = keep * _square(fit.gram) + np.outer(row, row)
     moment = keep * np.asarray(fit.moment) + row
-    return replace(
+    fit = replace(
         fit,
         gram=tuple(float(each) for each in gram[np.triu_indices(3)]),
         moment=tuple(float(each) for each in moment),
         rows=keep * fit.rows + 1.0,
         rejected_rows=0,
     )
+    return replace(fit, costs=_solved(fit) or fit.costs)
 
 
 def is_whole(run: StepRun) -> bool:
@@ -99,7 +100,18 @@ def step_times(fit: StepFit) -> StepTimes | None:
 
 
 def _fitted(fit: StepFit) -> StepTimes | None:
-    """What the rows alone say, by which further rows are judged.
+    """What the rows alone say, by which further rows are judged; of a steady load, what they said
+    when it last varied."""
+    if fit.costs is None:
+        return None
+    floor, output, prompt = fit.costs
+    return StepTimes(
+        floor_seconds=floor, output_seconds_per_token=output, prompt_seconds_per_token=prompt
+    )
+
+
+def _solved(fit: StepFit) -> tuple[float, float, float] | None:
+    """(floor, output, prompt) by least squares; None where the rows do not tell them apart.
 
     Rows that are all alike, as of engines with a queue that never ends, cannot tell the floor of a
     step from the work in it: any split of the two fits them.
@@ -107,11 +119,7 @@ def _fitted(fit: StepFit) -> StepTimes | None:
     if fit.rows < MIN_ROWS or _variation(fit) < MIN_VARIATION_RATIO:
         return None
     floor, output, prompt = non_negative(_square(fit.gram), np.asarray(fit.moment))
-    if floor <= 0 or output + prompt <= 0:
-        return None
-    return StepTimes(
-        floor_seconds=floor, output_seconds_per_token=output, prompt_seconds_per_token=prompt
-    )
+    return (floor, output, prompt) if floor > 0 and output + prompt > 0 else None
 
 
 def _least_step(fit: StepFit, step: float) -> float:

@@ -1,7 +1,7 @@
-"""Which row is which service: new states, and states and curves after the catalogue has changed. Pure.
+"""Which row is which service: new states, and states after the catalogue has changed. Pure.
 
-In: a state or fitted curves and the services of today. Out: the same with exactly those rows, in
-that order. Called before `observe`. A service that left is forgotten; one that came knows nothing.
+In: a state and the services of today. Out: the same with exactly those rows, in that order. Called
+before `observe`. A service that left is forgotten; one that came knows nothing.
 """
 
 from dataclasses import replace
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from autoscaler.forecast.conformal import PROMISED_RATIO
 from autoscaler.forecast.members import member_count
 from autoscaler.model.forecast_state import (
-    FittedModels,
     ForecastState,
     ForecastTask,
     IndexArray,
@@ -55,18 +54,6 @@ def aligned_state(
         if name in empty:
             empty[name][is_kept] = array[rows[is_kept]]
     return replace(state, **empty, services=services)
-
-
-def aligned_models(models: FittedModels, *, services: tuple[ServiceName, ...]) -> FittedModels:
-    """The curves with a row for each of the services; unknown for one that was not fitted."""
-    if models.services == services:
-        return models
-    rows, is_kept = _rows(models.services, services)
-    shape = (len(models.per_second), len(services), models.per_second.shape[2])
-    per_second, is_known = np.zeros(shape), np.zeros(shape, dtype=bool)
-    per_second[:, is_kept] = models.per_second[:, rows[is_kept]]
-    is_known[:, is_kept] = models.is_known[:, rows[is_kept]]
-    return replace(models, services=services, per_second=per_second, is_known=is_known)
 
 
 def _rows(

@@ -23,7 +23,8 @@ PEAK_TASK = ForecastTask(
     pending_count=8,
     coverage_half_life_scores=100.0,
 )
-"""Largest demand within a lead time: what `decide` sizes for."""
+"""Largest demand within a lead time, for services by the thousand: what the tick of the forecaster is
+measured on. `decide` sizes for `forecast.lead_time` (ADR 0005)."""
 
 COUNT_TASK = ForecastTask(
     target=Target.COUNT,

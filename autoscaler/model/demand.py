@@ -35,18 +35,13 @@ class Rates:
             output_tokens_per_second=self.output_tokens_per_second * factor,
         )
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Prompt and output together; the volume that forecasts are scored on."""
-        return self.prompt_tokens_per_second + self.output_tokens_per_second
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Demand expected as the maximum within the horizon, as scenarios of equal weight."""
+    """Demand expected at the end of the horizon, as scenarios of equal weight."""
 
     level: Rates  # now
-    peak: Rates  # point forecast of the maximum
+    peak: Rates  # point forecast
     scenario_factors: tuple[float, ...]  # rising; peak x factor is one scenario
     horizon_seconds: float
 

@@ -92,23 +92,6 @@ class DemandBins:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CalendarEvent:
-    """Demand of one service is `factor` times the usual from start to end (epoch seconds)."""
-
-    service: ServiceName
-    start_timestamp_seconds: float
-    end_timestamp_seconds: float
-    factor: float  # > 0
-
-    def __post_init__(self) -> None:
-        if self.factor <= 0 or self.end_timestamp_seconds <= self.start_timestamp_seconds:
-            raise ValueError(
-                f"calendar of {self.service}: factor must be above 0 and the end after the start, "
-                f"got factor {self.factor}"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FittedModels:
     """Curves into the future, from one refit. What they are made of does not matter here."""
 

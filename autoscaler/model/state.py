@@ -46,6 +46,9 @@ class StepFit:
     gram: tuple[float, ...] = (0.0,) * 6  # upper triangle of X'X, row by row
     moment: tuple[float, ...] = (0.0,) * 3  # X'1
     rows: float = 0.0  # the older a row, the less it counts
+    costs: tuple[float, float, float] | None = (
+        None  # floor, output, prompt, when rows last told them
+    )
     least_step_seconds: float | None = (
         None  # no step's floor is above it; creeps up, in case it was a slip
     )

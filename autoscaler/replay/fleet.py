@@ -36,10 +36,6 @@ class Life:
     drained_seconds: float | None = None  # told to stop
     ended_seconds: float | None = None
 
-    def is_pending(self, now: float) -> bool:
-        """Ordered, not ready, not cancelled."""
-        return self.ended_seconds is None and now < self.ready_seconds
-
     def hours(self, start_seconds: float, end_seconds: float) -> float:
         """Of its life within a window."""
         ended = end_seconds if self.ended_seconds is None else min(self.ended_seconds, end_seconds)

@@ -8,7 +8,7 @@ objective: unspent budget is money, overspent budget is a broken promise.
 import math
 
 INITIAL_DEVIATES = 1.5
-"""Before anything was judged: about the P84 of demand."""
+"""Before anything was judged: about the P93 of demand."""
 MIN_DEVIATES = -0.5
 MAX_DEVIATES = 3.0
 DEVIATES_PER_DOUBLING = 0.75

@@ -1,7 +1,8 @@
 """Finished cells on disk: one JSON line each, so that an interrupted comparison goes on where it was.
 
 In: results of cells. Out: records, read back. A line that was cut off by a kill is dropped and its cell runs again. A
-file belongs to one digest of traces.yaml and the question; another question starts another file.
+file belongs to a trace, start time, copies, days and engine row: where objectives or tuning days of traces.yaml change, it
+has to be deleted.
 """
 
 import json

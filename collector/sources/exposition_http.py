@@ -17,6 +17,7 @@ import aiohttp
 from collector.clock import Clock
 from collector.errors import SourceError, TransientSourceError
 from collector.ports import Exposition, Reply, ScrapeTarget
+from collector.sources.connecting import why_unconnected
 
 _CHUNK_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 200
@@ -117,6 +118,9 @@ class HttpExpositionReader:
         except TimeoutError as error:
             limit = self._limits.timeout_seconds
             raise TransientSourceError(f"{target.url} did not answer within {limit:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            why = why_unconnected(error)
+            raise TransientSourceError(f"{target.url}: cannot connect: {why}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise TransientSourceError(f"{target.url}: {_one_line(error)}") from error
 

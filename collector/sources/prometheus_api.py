@@ -44,6 +44,7 @@ class PrometheusApi:
     def __init__(self, address: PrometheusAddress, *, clock: Clock) -> None:
         self._url = address.url.rstrip("/")
         self._warnings: list[str] = []
+        self._is_closed = False
         self._session = Session()
         self._session.verify = str(address.ca_path) if address.ca_path else True
         self._session.trust_env = False  # no proxy and no .netrc that nobody named
@@ -62,7 +63,8 @@ class PrometheusApi:
         self._session.mount(self._url, limits)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection; a thread that has more to ask is told so, and not waited for."""
+        self._is_closed = True
         self._connection.close()
 
     def query(self, expression: str) -> InstantAnswer:
@@ -120,6 +122,8 @@ class PrometheusApi:
 
     def _asked(self, ask: Callable[[], Any]) -> tuple[Sequence[Any], str | None]:  # parsed JSON
         """(series, error) of one request."""
+        if self._is_closed:
+            return (), f"{self._url} is not asked any more: the connection was closed"
         self._warnings.clear()
         try:
             found = ask()
@@ -150,11 +154,18 @@ def _failure(error: Exception) -> str:
         case JSONDecodeError():
             return f"answered without a result: {said}"
         case RequestException():
-            return f"cannot be asked: {type(error).__name__}: {said}"
+            return f"cannot be asked: {_unconnected(error) or f'{type(error).__name__}: {said}'}"
         case OSError():  # the token's file, or that of the certificates
             return f"cannot be asked: {said}"
         case _:
             return f"answered without a result: {said}"
+
+
+def _unconnected(error: RequestException) -> str | None:
+    """The system's words where no connection came about, which stand at the end of a long line."""
+    failure = error.args[0] if error.args else None
+    cause = getattr(getattr(failure, "reason", None), "__cause__", None)
+    return cause.strerror if isinstance(cause, OSError) else None
 
 
 def _labels(series: Any) -> dict[str, str]:  # parsed JSON  # noqa: ANN401

@@ -66,7 +66,7 @@ class Expected:
 
     time_seconds: float
     now_ratio: float
-    upper_ratio: float  # of the maximum until an order could take effect
+    upper_ratio: float  # P90 of when an order could take effect, backlog included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from foresail.backtest.report import DAY_SECONDS, Subject
 from foresail.backtest.study import Question
 
 PEAK_FACTOR = 2.0
+MAX_REPLAYED_DAYS = 50.0
+"""Replay counts picoseconds in 64 bits: 53 days."""
 MIN_LIMIT_REPLICAS = 4
 """Without --max-replicas: twice what the busiest five minutes take, and at least so many."""
 
@@ -66,6 +68,11 @@ def _stretches(workloads: Sequence[Workload], *, options: Options) -> tuple[floa
     end = max(each.end_seconds for each in workloads)
     if options.days is not None:
         end = min(end, options.days * DAY_SECONDS)
+    if end > MAX_REPLAYED_DAYS * DAY_SECONDS:
+        raise ConfigurationError(
+            f"the trace spans {end / DAY_SECONDS:.1f} days, and a replay {MAX_REPLAYED_DAYS:g} at most; give "
+            f"--days {MAX_REPLAYED_DAYS:g} or fewer"
+        )
     tuning = options.tune_days * DAY_SECONDS
     if end <= tuning or not any(len(each.between(tuning, end)) for each in workloads):
         raise ConfigurationError(

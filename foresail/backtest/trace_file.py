@@ -26,6 +26,8 @@ DEFAULT_ENGINE: Final = "llama-3.1-8b-l40s-tp1"
 ARRIVAL: Final = "arrival_s"
 TOKENS: Final = ("prompt_tokens", "output_tokens")
 MODEL: Final = "model"
+MAX_TRACE_SECONDS: Final = 1000 * 86400.0
+"""A column that reaches beyond counts from 1970, or in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,16 @@ def _read(path: Path, *, name: str, model: str | None) -> Trace:
         )
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    _check_span(workload, path=path)
     return Trace(name=name, model=chosen, workload=workload)
+
+
+def _check_span(workload: Workload, *, path: Path) -> None:
+    if workload.end_seconds > MAX_TRACE_SECONDS:
+        raise ConfigurationError(
+            f"{path}: {ARRIVAL} reaches {workload.end_seconds:.6g} s, and {MAX_TRACE_SECONDS:g} s is the most; it "
+            "counts seconds from the start of the trace: subtract the first arrival, or convert the unit"
+        )
 
 
 def _table(path: Path) -> pa.Table:
@@ -82,6 +93,12 @@ def _table(path: Path) -> pa.Table:
     except pa.ArrowException as error:
         said = " ".join(str(error).split())[:200]
         raise ConfigurationError(f"{path}: is no Parquet file: {said}") from error
+    except OSError as error:
+        wrong = "is a folder" if path.is_dir() else "cannot be read"
+        wrong = wrong if path.exists() else "does not exist"
+        raise ConfigurationError(
+            f"{path}: {wrong}; give --trace a Parquet file, or `{EXAMPLE}`"
+        ) from error
     for column in (ARRIVAL, *TOKENS):
         if table[column].null_count:
             row = int(pc.index(pc.is_null(table[column]), value=True).as_py())

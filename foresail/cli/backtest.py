@@ -50,7 +50,8 @@ CaFile = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="A row of `foresail emulate --rows`. Default: llama-3.1-8b-l40s-tp1.",
+        help="A row of `foresail emulate --rows`. Default: llama-3.1-8b-l40s-tp1; example: "
+        "llama-3.1-8b-fp8-gb10.",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ from foresail.cli.session import JsonOption, Session, SettingsOption, session_of
 
 if TYPE_CHECKING:
     from foresail.doctor import Finding
-    from foresail.doctor.targets import TargetReport
+    from foresail.doctor.targets import SignalReport, TargetReport
     from foresail.settings import Settings
 
 
@@ -111,10 +111,10 @@ def _print_targets(targets: "Sequence[TargetReport]", *, with_signals: bool) -> 
         print(f"\n{_shown(_headline(target))}")
         if with_signals and target.signals:
             rows = [
-                (each.signal, each.state.value, each.series or "", _shown(each.note))
+                (each.signal, each.state.value, _shown(_series_or_note(each)))
                 for each in target.signals
             ]
-            print_table(("signal", "state", "series", "note"), rows)
+            print_table(("signal", "state", "series, or note"), rows)
         if target.findings:
             found = [
                 (each.status.value, each.kind.value, _shown(each.message))
@@ -126,6 +126,11 @@ def _print_targets(targets: "Sequence[TargetReport]", *, with_signals: bool) -> 
                 print(f"without it ({each.signal or each.kind.value}): {each.disables}")
             if each.next_step is not None:
                 print(f"next ({each.signal or each.kind.value}): {_shown(each.next_step)}")
+
+
+def _series_or_note(signal: "SignalReport") -> str:
+    """One column for both, which keeps names whole on a terminal of 80 columns."""
+    return ": ".join(each for each in (signal.series, signal.note) if each)
 
 
 def _headline(target: "TargetReport") -> str:

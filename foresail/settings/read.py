@@ -29,6 +29,7 @@ from foresail.settings.schema import (
 )
 from foresail.settings.values import (
     ControllerSettings,
+    EngineSource,
     HistoryKind,
     HistorySettings,
     LoggingSettings,
@@ -82,7 +83,7 @@ def _cross_keys(file: SettingsFile) -> Iterator[Problem]:
     gateway, controller = file.gateway, file.controller
     yield from _tls_problems(gateway)
     yield from _exposure_problems(gateway)
-    yield from _presence_problems(file) if gateway.enabled else _absence_problems(file.history)
+    yield from _presence_problems(file) if gateway.enabled else _absence_problems(file)
     if not (is_loopback(controller.host) or controller.allow_insecure_listen):
         yield _problem(
             ("controller", "host"),
@@ -105,9 +106,15 @@ def _presence_problems(file: SettingsFile) -> Iterator[Problem]:
         )
 
 
-def _absence_problems(history: HistoryPart) -> Iterator[Problem]:
+def _absence_problems(file: SettingsFile) -> Iterator[Problem]:
     """What cannot be had without our gateway."""
-    if history.kind is HistoryKind.PROMETHEUS:
+    if file.sources.engines is EngineSource.PROMETHEUS:
+        yield _problem(
+            ("sources", "engines"),
+            "is prometheus, whose numbers are as old as its last scrape: between two of them demand would "
+            "look like none. Without our gateway (gateway.enabled: false) use direct",
+        )
+    if file.history.kind is HistoryKind.PROMETHEUS:
         yield _problem(
             ("history", "kind"),
             "is prometheus, which starts with what our gateway has told; without it (gateway.enabled: "

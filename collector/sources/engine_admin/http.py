@@ -14,6 +14,7 @@ import aiohttp
 
 from collector.clock import Clock
 from collector.model.reading import MissingReason
+from collector.sources.connecting import why_unconnected
 
 _CHUNK_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 200
@@ -77,7 +78,7 @@ class AdminHttp:
             waited = f"did not answer within {self._limits.timeout_seconds:g} s"
             return _unreachable(path, f"GET {path} {waited}")
         except aiohttp.ClientConnectorError as error:
-            return _unreachable(path, f"cannot connect: {error.strerror or 'no such address'}")
+            return _unreachable(path, f"cannot connect: {why_unconnected(error)}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _unreachable(path, f"GET {path}: {_one_line(error)}")
 

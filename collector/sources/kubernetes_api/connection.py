@@ -201,7 +201,7 @@ def _translated_errors(library_error: type[Exception]) -> Iterator[None]:
         library_error,
         OSError,
     ) as error:
-        raise TransientSourceError(f"the API server cannot be reached: {_line(error)}") from error
+        raise TransientSourceError(f"the API server cannot be reached: {_why(error)}") from error
     except (ValueError, AttributeError) as error:
         # A connection that `close` shut down under a read shows itself in these ways.
         raise TransientSourceError(f"the connection ended: {_line(error)}") from error
@@ -241,6 +241,12 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> ApiRefused:
     return ApiRefused(
         status=response.status, words=(words or response.reason or "no reason")[:_SHOWN_CHARACTERS]
     )
+
+
+def _why(error: Exception) -> str:
+    """The system's words where no connection came about: the library's begin with a class of ours."""
+    cause = error.__cause__ if isinstance(error, urllib3.exceptions.NewConnectionError) else None
+    return (cause.strerror if isinstance(cause, OSError) else None) or _line(error)
 
 
 def _line(error: BaseException) -> str:

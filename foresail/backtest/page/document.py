@@ -55,8 +55,8 @@ def _body(report: Report, *, problem: Problem, replays: Mapping[str, CellResult]
     yield (
         '<p class="key"><span class="k demand">demand, in replicas at their limit</span>'
         '<span class="k ordered">ordered</span><span class="k ready">ready</span>'
-        '<span class="k expected">expected by Foresail until an order takes effect: from now to the '
-        "upper quantile</span></p>"
+        '<span class="k expected">expected by Foresail when an order takes effect: from the demand '
+        "of now to the upper quantile</span></p>"
     )
     yield from _timelines(report, problem=problem, replays=replays)
 

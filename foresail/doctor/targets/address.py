@@ -58,11 +58,17 @@ def refuse_unsafe_path(address: Address, *, contracts: Iterable[Contract]) -> No
     """Raises ConfigurationError for a path that may change an engine by being read."""
     for contract in contracts:
         for endpoint in contract.endpoints:
-            if endpoint.observer_safe is None and endpoint.path == address.path:
+            if endpoint.observer_safe is None and _is_meant(endpoint.path, path=address.path or ""):
                 raise ConfigurationError(
                     f"{address.path} is not read: {endpoint.note} ({contract.title}); give the address "
                     "of the metric page"
                 )
+
+
+def _is_meant(unsafe: str, *, path: str) -> bool:
+    """Whether `path` is the unsafe one, or lies where that one has a name to fill in."""
+    fixed, brace, _ = unsafe.partition("{")
+    return path == unsafe or (bool(brace) and path.startswith(fixed))
 
 
 def threshold_of(text: str) -> tuple[Sli, float]:

@@ -45,9 +45,13 @@ def catalogue_questions(
 
 
 def prometheus_question(settings: Settings) -> tuple[Question, ...]:
-    """The Prometheus that is asked, unless it wants a token, which the doctor does not send."""
+    """The Prometheus that is asked.
+
+    None where it wants a token, which the doctor does not send, or has certificates of its own, which
+    its reader does not know: it would be called out of reach.
+    """
     asked = settings.prometheus
-    if asked.url is None or asked.bearer_token_path is not None:
+    if asked.url is None or asked.bearer_token_path is not None or asked.ca_path is not None:
         return ()
     address = Address(name=PROMETHEUS, base_url=asked.url, path="/metrics")
     return (Question(asked=Asked(address=address)),)

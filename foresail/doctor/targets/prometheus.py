@@ -60,5 +60,8 @@ def check_prometheus(answer: str | None, *, our_urls: Collection[str]) -> Iterat
 
 
 def _place(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        return url
     return f"{parts.netloc}{parts.path.rstrip('/')}"

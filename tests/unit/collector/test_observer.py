@@ -161,6 +161,26 @@ async def test_a_hanging_probe_is_not_started_twice():
     assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
 
 
+@pytest.mark.parametrize("error", [TimeoutError("the mount is slow"), OSError("no /proc")])
+async def test_a_probe_that_failed_is_asked_again(error):
+    world = World()
+    world.probe.error = error
+    snapshot = await world.observer.observe()
+    assert snapshot.problems[-1].message == f"memory cannot be read: {error}"
+    world.probe.error = None
+    assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
+    assert world.probe.call_count == 2
+
+
+async def test_a_probe_that_failed_unforeseen_is_asked_again():
+    world = World()
+    world.probe.error = LookupError("a defect")
+    with pytest.raises(LookupError):
+        await world.observer.observe()
+    world.probe.error = None
+    assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
+
+
 async def test_a_reader_that_hangs_is_left_behind():
     world = World(read_timeout_seconds=0.05)
 

@@ -103,6 +103,12 @@ def test_another_engine_under_the_same_name_is_learned_anew() -> None:
     assert_near(step_times(fitted(make_step_runs(slow, count=60), begun)), slow)
 
 
+def test_a_steady_load_does_not_make_what_was_learned_unknown() -> None:
+    varied = make_step_runs(COSTS, count=60)
+    steady = make_step_run(COSTS, batch=32.0, prompt_tokens_per_second=1000.0)
+    assert_near(step_times(fitted([*varied, *[steady] * 3000])), COSTS)
+
+
 def test_old_rows_are_forgotten() -> None:
     """A drift too small to be rejected: after some half-lives only the new costs count."""
     fit = fitted(make_step_runs(COSTS, count=60))

@@ -6,13 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from autoscaler.forecast.calendar import event_factors, without_events
 from autoscaler.forecast.forecaster import observe, predict
 from autoscaler.forecast.refit import refit
-from autoscaler.forecast.rows import aligned_models, aligned_state, empty_state
+from autoscaler.forecast.rows import aligned_state, empty_state
 from autoscaler.forecast.tasks import COUNT_TASK, PEAK_TASK
 from autoscaler.model.forecast_state import (
-    CalendarEvent,
     Curve,
     DemandBins,
     ForecastInputs,
@@ -180,13 +178,6 @@ def test_a_service_that_joins_knows_nothing_and_the_others_keep_what_they_know()
     np.testing.assert_array_equal(again.residuals, known.residuals)
 
 
-def test_curves_of_a_service_that_was_not_fitted_are_unknown() -> None:
-    models = refit(bins_of(np.full(300, 2.0), width=600.0), task=COUNT_TASK, ahead_seconds=3600.0)
-    both = aligned_models(models, services=(CODE, CHAT))
-    assert not both.is_known[:, 0].any()
-    np.testing.assert_array_equal(both.per_second[:, 1], models.per_second[:, 0])
-
-
 def test_yesterday_is_unknown_where_nothing_was_measured() -> None:
     rates = np.full(2 * DAY_BINS, 2.0)
     rates[DAY_BINS + 6 : DAY_BINS + 18] = np.nan
@@ -208,68 +199,3 @@ def test_last_week_is_used_once_there_is_one() -> None:
     place = list(Curve).index(Curve.LAST_WEEK)
     assert week.is_known[place].all()
     assert not days.is_known[place].any()
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "expected"),
-    [
-        pytest.param(60.0, 600.0, 2.0, id="begins-within-the-horizon"),
-        pytest.param(-600.0, 60.0, 2.0, id="is-on-now"),
-        pytest.param(600.0, 900.0, 1.0, id="begins-later"),
-        pytest.param(-600.0, 0.0, 1.0, id="is-over"),
-    ],
-)
-def test_a_known_event_lifts_the_peak_it_touches(start: float, end: float, expected: float) -> None:
-    event = CalendarEvent(
-        service=CHAT,
-        start_timestamp_seconds=END + start,
-        end_timestamp_seconds=END + end,
-        factor=2.0,
-    )
-    factors = event_factors(
-        bins_of(np.full(10, 1.0)),
-        events=[event],
-        horizon_seconds=np.full(1, 300.0),
-        task=PEAK_TASK,
-    )
-    assert factors.tolist() == [expected]
-
-
-def test_a_quiet_day_lowers_nothing_before_all_of_the_window_lies_in_it() -> None:
-    quiet = CalendarEvent(
-        service=CHAT,
-        start_timestamp_seconds=END + 60.0,
-        end_timestamp_seconds=END + 900.0,
-        factor=0.2,
-    )
-    bins = bins_of(np.full(10, 1.0))
-    horizons = np.full(1, 300.0)
-    before = event_factors(bins, events=[quiet], horizon_seconds=horizons, task=PEAK_TASK)
-    within = event_factors(
-        replace(bins, end_timestamp_seconds=END + 120.0),
-        events=[quiet],
-        horizon_seconds=horizons,
-        task=PEAK_TASK,
-    )
-    assert (before[0], within[0]) == (1.0, 0.2)
-
-
-def test_an_event_leaves_no_trace_in_the_demand_that_is_learned_from() -> None:
-    rates = np.full(10, 1.0)
-    rates[4:8] = 3.0
-    event = CalendarEvent(
-        service=CHAT,
-        start_timestamp_seconds=END - 90.0,
-        end_timestamp_seconds=END - 30.0,
-        factor=3.0,
-    )
-    usual = without_events(bins_of(rates), events=[event])
-    np.testing.assert_allclose(usual.per_second, 1.0)
-
-
-@pytest.mark.parametrize("factor", [0.0, -1.0])
-def test_an_event_that_ends_all_demand_is_refused(factor: float) -> None:
-    with pytest.raises(ValueError, match="factor must be above 0"):
-        CalendarEvent(
-            service=CHAT, start_timestamp_seconds=0.0, end_timestamp_seconds=1.0, factor=factor
-        )

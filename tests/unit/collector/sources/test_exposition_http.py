@@ -210,3 +210,10 @@ async def test_a_server_is_told_that_the_connection_ends():
         target = ScrapeTarget(key="k", url=f"{url}/metrics", keep_alive=False)
         await reader.read_expositions([target])
     assert told == ["close"]
+
+
+async def test_a_closed_port_is_told_in_the_systems_words(unused_tcp_port):
+    url = f"http://127.0.0.1:{unused_tcp_port}/metrics"
+    async with HttpExpositionReader(clock=SystemClock()) as reader:
+        found = await reader.read_expositions([ScrapeTarget(key="e", url=url)])
+    assert found["e"].error == f"{url}: cannot connect: Connection refused"

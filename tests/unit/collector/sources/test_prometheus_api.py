@@ -88,9 +88,7 @@ def test_a_server_that_hangs_is_left_alone(fake, api):
 def test_nobody_there_is_told():
     address = PrometheusAddress(url="http://127.0.0.1:1", timeout_seconds=0.4)
     api = PrometheusApi(address, clock=SystemClock())
-    answer = api.query("up")
-    assert answer.error is not None
-    assert "ConnectionError" in answer.error
+    assert api.query("up").error == "http://127.0.0.1:1 cannot be asked: Connection refused"
 
 
 def test_a_part_is_given_with_the_warning(fake, api):
@@ -193,3 +191,15 @@ def test_a_token_that_cannot_be_sent_is_told_without_telling_it(fake, tmp_path, 
 def test_a_token_file_that_is_gone_is_told(fake, tmp_path):
     answer = opened(fake, bearer_token_path=tmp_path / "none").query("up")
     assert "No such file" in answer.error
+
+
+def test_a_closed_one_asks_nobody_so_that_a_thread_ends_soon(fake):
+    fake.answers([])
+    api = opened(fake)
+    api.close()
+    past = api.read_range(
+        "up", start_timestamp_seconds=0, end_timestamp_seconds=60, step_seconds=15
+    )
+    why = f"{fake.url} is not asked any more: the connection was closed"
+    assert (api.query("up").error, past.errors) == (why, (why,))
+    assert not fake.asked

@@ -63,6 +63,18 @@ def test_what_cannot_be_answered_is_refused(changes, said):
     assert said in str(error.value)
 
 
+def test_a_trace_longer_than_a_replay_can_count_is_cut_by_days_or_refused():
+    long = Workload(
+        arrival_seconds=np.arange(61.0) * 86400.0,
+        prompt_tokens=np.full(61, 10),
+        output_tokens=np.full(61, 1),
+    )
+    with pytest.raises(ConfigurationError, match=r"spans 60.0 days.*give --days 50 or fewer"):
+        ask(long)
+    question, _ = ask(long, days=50.0)
+    assert question.problem.end_seconds == 49.0 * 86400.0
+
+
 def test_a_request_that_never_fits_is_named():
     workload = Workload(
         arrival_seconds=np.array([0.0, 6000.0]),

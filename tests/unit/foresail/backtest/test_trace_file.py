@@ -67,6 +67,9 @@ def test_the_only_model_needs_no_name(tmp_path):
             {"arrival_s": [1.0], "prompt_tokens": [1.5]}, None, "must be whole numbers", id="fraction"
         ),
         pytest.param(
+            {"arrival_s": [1.7e9, 1.7e9 + 60.0]}, None, "subtract the first arrival", id="epoch-seconds"
+        ),
+        pytest.param(
             {"arrival_s": [1.0, None]}, None, "arrival_s has no value at row 1", id="missing-value"
         ),
     ],
@@ -94,6 +97,19 @@ def test_another_kind_of_file_is_refused(tmp_path):
     path.write_text("arrival_s\n1\n")
     with pytest.raises(ConfigurationError, match="is no Parquet file"):
         read_trace(str(path), model=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("nowhere.parquet", "does not exist", id="missing"),
+        pytest.param(".", "is a folder", id="folder"),
+    ],
+)
+def test_a_path_without_a_file_is_a_wrong_use(tmp_path, name, said):
+    with pytest.raises(ConfigurationError) as error:
+        read_trace(str(tmp_path / name), model=None)
+    assert str(error.value).startswith(f"{tmp_path / name}: {said}; give --trace")
 
 
 def test_the_bundled_example_is_two_days_of_requests():

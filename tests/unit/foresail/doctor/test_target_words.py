@@ -1,6 +1,7 @@
 """Addresses and thresholds as people type them, ranges of versions, and pages that mean harm."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +14,16 @@ from collector.model.catalogue import Sli
 from collector.model.contract import VersionRange
 from collector.ports import Exposition, Reply
 from foresail.doctor.targets import Address, TargetReport, address_of, thresholds_of
+from foresail.doctor.targets.address import refuse_unsafe_path
+from foresail.doctor.targets.catalogue_targets import prometheus_question
 from foresail.doctor.targets.examination import Question, examine_targets
+from foresail.doctor.targets.prometheus import check_prometheus
 from foresail.doctor.targets.versions import KnownVersion, evident_versions, range_text
 from foresail.doctor.targets.visit import Asked, Visitor
+from foresail.settings import read_settings
 
 CONTRACTS = load_contracts()
+EVERY = (*CONTRACTS.engines.values(), *CONTRACTS.exporters.values())
 
 ADDRESSES = {
     "bare": ("127.0.0.1:8000", "http://127.0.0.1:8000", None),
@@ -42,6 +48,39 @@ def test_a_unix_socket(text: str) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigurationError, match="URL must be an address such as"):
         address_of(text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/slots", "/api/generate/", "/upstream/chat/metrics", "/upstream/chat/health"]
+)
+def test_a_path_that_loads_or_wakes_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not read: "):
+        refuse_unsafe_path(address_of(f"h:8080{path}"), contracts=EVERY)
+
+
+@pytest.mark.parametrize("path", ["", "/props", "/upstreams/metrics", "/team/metrics"])
+def test_any_other_path_is_read(path: str) -> None:
+    refuse_unsafe_path(address_of(f"h:8080{path}"), contracts=EVERY)
+
+
+def test_a_prometheus_with_a_target_that_has_no_address_is_reported_on() -> None:
+    target = '{"scrapeUrl": "http://[::1/metrics", "health": "up"}'
+    answer = f'{{"data": {{"activeTargets": [{target}]}}}}'
+    (finding,) = check_prometheus(answer, our_urls=["http://h:8000/metrics"])
+    assert finding.message == "a Prometheus, no engine; targets: 1, up: 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_asked"),
+    [("timeout: 3s", True), ("bearer_token_file: token", False), ("ca_file: ca.pem", False)],
+    ids=["plain", "token", "certificates of its own"],
+)
+def test_a_prometheus_that_cannot_be_asked_from_here_is_not_called_unreachable(
+    tmp_path: Path, line: str, is_asked: bool
+) -> None:
+    path = tmp_path / "foresail.yaml"
+    path.write_text(f"prometheus:\n  url: https://p:9090\n  {line}\n", encoding="utf-8")
+    assert bool(prometheus_question(read_settings(path, {}))) is is_asked
 
 
 def test_thresholds_are_gathered_by_what_they_are_about() -> None:
