@@ -128,7 +128,10 @@ def _write(asked: Asked, options: argparse.Namespace) -> None:
         print("nothing to write: no case has Foresail and the clairvoyant replayed yet")
         return
     folder = options.traces.resolve().name  # where it lies is nobody's business
-    command = f"make bench-quality TRACES={folder}"
+    narrowed = " ".join(
+        each for each in sys.argv[1:] if each not in {str(options.traces), "--write"}
+    )
+    command = f"make bench-quality TRACES={folder}" + (f" ARGS='{narrowed}'" if narrowed else "")
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     page = document(shown, command=command, machine=machine, target_ratio=asked.target_ratio)
     options.page.write_text(page)

@@ -44,7 +44,8 @@ def document(cases: Sequence[Shown], *, command: str, machine: str, target_ratio
             "",
             f"Every policy of `foresail backtest` on recorded traces, each but Foresail tuned on the first day and "
             f"scored on the others. Foresail runs with its shipped defaults and is told the target, {target_ratio:.0%} of "
-            "requests inside both objectives; what a replica sustains it learns. Peers that measure their "
+            "requests inside both objectives; what a replica sustains it learns, beginning with a start-up "
+            "probe of the simulated engine and the median start time. Peers that measure their "
             "engines beforehand are given the truth.",
             "",
             f"Made by `{command}` on {machine}.",
