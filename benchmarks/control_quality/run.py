@@ -129,7 +129,7 @@ def _write(asked: Asked, options: argparse.Namespace) -> None:
         return
     folder = options.traces.resolve().name  # where it lies is nobody's business
     narrowed = " ".join(
-        each for each in sys.argv[1:] if each not in {str(options.traces), "--write"}
+        each for each in sys.argv[1:] if each not in {str(options.traces), "--write", "--estimate"}
     )
     command = f"make bench-quality TRACES={folder}" + (f" ARGS='{narrowed}'" if narrowed else "")
     machine = f"{platform.machine()}, Python {platform.python_version()}"
