@@ -128,14 +128,24 @@ def _write(asked: Asked, options: argparse.Namespace) -> None:
         print("nothing to write: no case has Foresail and the clairvoyant replayed yet")
         return
     folder = options.traces.resolve().name  # where it lies is nobody's business
-    narrowed = " ".join(
-        each for each in sys.argv[1:] if each not in {str(options.traces), "--write", "--estimate"}
-    )
-    command = f"make bench-quality TRACES={folder}" + (f" ARGS='{narrowed}'" if narrowed else "")
+    narrowed = _narrowed(options)
+    command = f"make bench-quality TRACES={folder} ARGS='{narrowed}'"
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     page = document(shown, command=command, machine=machine, target_ratio=asked.target_ratio)
     options.page.write_text(page)
     print(f"wrote {options.page}")
+
+
+def _narrowed(options: argparse.Namespace) -> str:
+    """The options that change what is compared, as they are typed; not those that name places."""
+    given = [("days", options.days)] if options.days is not None else []
+    given += [("seeds", options.seeds)]
+    for name in ("start", "trace", "policy"):
+        given += [(name, each) for each in getattr(options, name)]
+    return " ".join(
+        f"--{name} {each:g}" if isinstance(each, float) else f"--{name} {each}"
+        for name, each in given
+    )
 
 
 def _shown(case: Case, *, results: Path) -> Shown | None:
