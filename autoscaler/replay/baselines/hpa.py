@@ -3,6 +3,8 @@
 In: what each ready replica tells. Out: the count the HPA would order. The law is in `hpa_law`.
 """
 
+from abc import ABC, abstractmethod
+
 from autoscaler.replay.baselines.hpa_law import (
     SYNC_SECONDS,
     Behaviour,
@@ -12,7 +14,7 @@ from autoscaler.replay.baselines.hpa_law import (
 from autoscaler.replay.view import FleetView, ReplicaSample, Setting
 
 
-class _PodsMetricHpa:
+class _PodsMetricHpa(ABC):
     """One pods metric, average value per ready pod against a target."""
 
     interval_seconds = SYNC_SECONDS
@@ -25,8 +27,9 @@ class _PodsMetricHpa:
             behaviour=behaviour or Behaviour(),
         )
 
+    @abstractmethod
     def _value(self, sample: ReplicaSample) -> float:
-        raise NotImplementedError
+        """The metric of one ready pod, in the unit of the target."""
 
     def desired_replicas(self, view: FleetView) -> int:
         """The HPA's order; the present count while no replica is ready to be measured."""
