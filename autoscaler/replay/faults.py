@@ -58,6 +58,18 @@ class RepeatedSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowReplica:
+    """The oldest ready replica's steps take `factor` times as long from then on; none ready: nothing."""
+
+    at_seconds: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < float("inf"):
+            raise ValueError(f"factor is {self.factor}; give a number above 0, or a death instead")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockJump:
     """The host's clock is set forward (above 0) or back, and stays so."""
 
@@ -75,6 +87,7 @@ class Faults:
     repeated_series: tuple[RepeatedSeries, ...] = ()
     clock_jumps: tuple[ClockJump, ...] = ()
     deaths_seconds: tuple[float, ...] = ()  # the oldest ready replica dies, if there is one
+    slow_replicas: tuple[SlowReplica, ...] = ()
 
     def start_factor(self, ordered_seconds: float) -> float:
         """How many times its usual length a start ordered then takes; infinity: it never ends."""

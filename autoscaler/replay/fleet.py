@@ -47,6 +47,7 @@ class Ends:
     """Replicas that ended without being told to."""
 
     failed_starts_seconds: tuple[float, ...]  # when each start was given up
+    failed_orders_seconds: tuple[float, ...]  # when each of these had been ordered
     lives_lost_seconds: tuple[float, ...]  # how long each that died had served
 
 
@@ -65,7 +66,7 @@ class Fleet:
     _ready: list[Life] = field(default_factory=list)
     _draining: list[Life] = field(default_factory=list)
     _started: list[Life] = field(default_factory=list)
-    _failed_starts: list[float] = field(default_factory=list)
+    _failed_starts: list[Life] = field(default_factory=list)
     _lives_lost: list[float] = field(default_factory=list)
 
     @property
@@ -77,6 +78,11 @@ class Fleet:
     def draining_replicas(self) -> int:
         """Told to stop, still at work."""
         return len(self._draining)
+
+    @property
+    def draining_numbers(self) -> tuple[int, ...]:
+        """Of the replicas that drain."""
+        return tuple(life.number for life in self._draining)
 
     @property
     def pending_ordered_seconds(self) -> tuple[float, ...]:
@@ -97,7 +103,8 @@ class Fleet:
     def take_ends(self) -> Ends:
         """Those since the last call."""
         ends = Ends(
-            failed_starts_seconds=tuple(self._failed_starts),
+            failed_starts_seconds=tuple(map(self._given_up_seconds, self._failed_starts)),
+            failed_orders_seconds=tuple(each.ordered_seconds for each in self._failed_starts),
             lives_lost_seconds=tuple(self._lives_lost),
         )
         self._failed_starts.clear()
@@ -142,6 +149,11 @@ class Fleet:
         self._lives_lost.append(self.now_seconds - life.ready_seconds)
         return lost
 
+    def slow(self, factor: float) -> None:
+        """The oldest ready replica takes so many times as long. None ready: nothing happens."""
+        if self._ready:
+            self.plant.slow_replica(self._ready[0].number, factor)
+
     def _due(self, to_seconds: float) -> Iterator[Life]:
         """Pending ones whose start has ended by then, one way or the other, in order of that."""
         ends = {each.number: self._start_end_seconds(each) for each in self._pending}
@@ -158,7 +170,7 @@ class Fleet:
         self._pending.remove(life)
         self.plant.remove_replica(life.number)
         life.ended_seconds = self._given_up_seconds(life)
-        self._failed_starts.append(life.ended_seconds)
+        self._failed_starts.append(life)
 
     def _ordered(self, *, ready_seconds: float) -> Life:
         life = Life(

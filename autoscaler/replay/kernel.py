@@ -11,8 +11,6 @@ changes, not when that of its callees does. Arguments are positional, as numba h
 keyword only. No clock, no chance, no I/O.
 """
 
-from typing import Any, TypeAlias
-
 import numpy as np
 
 from autoscaler.replay.compiled import compiled
@@ -25,12 +23,11 @@ from autoscaler.replay.kernel_state import (
     RESTING,
     SHED,
     STEPPING,
+    Row,
     Rows,
     World,
 )
 from autoscaler.replay.workload import IntArray
-
-Row: TypeAlias = Any  # one record of a structured array: numpy has no type for its fields
 
 
 @compiled
@@ -96,13 +93,14 @@ def _arrive(world: World, routed: IntArray, number: int) -> None:
 @compiled
 def _least_loaded(world: World, routed: IntArray, at: int) -> int:
     best = routed[0]
-    best_load = FAR
+    load = chosen = FAR
     for slot in routed:
-        if world.engines[slot].due <= at:
+        engine = world.engines[slot]
+        if engine.due <= at:
             _advance_engine(world, slot, at)
-        if world.engines[slot].load < best_load:
+        if engine.load < load or (engine.load == load and engine.chosen < chosen):
             best = slot
-            best_load = world.engines[slot].load
+            load, chosen = engine.load, engine.chosen
     return int(best)
 
 
@@ -120,6 +118,7 @@ def _submit(world: World, slot: int, number: int, at: int) -> None:
     """Puts a request at the end of the queue of an engine that has been advanced to `at`."""
     engine = world.engines[slot]
     waiting = world.waiting[slot]
+    engine.chosen = world.service[0].next_arrival
     if waiting.count == 0:  # were there others, the first would not fit, and still does not
         _settle(world, slot, at)
     if engine.load == 0:

@@ -7,7 +7,7 @@ All times are whole picoseconds in int64, which reach about 50 days; a longer tr
 
 from dataclasses import astuple
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ NOBODY: Final = -1
 """In place of a request's row: the end of a queue."""
 
 Rows = npt.NDArray[np.void]
+Row: TypeAlias = Any  # one record of a structured array: numpy has no type for its fields
 
 
 class RequestStatus(IntEnum):
@@ -69,6 +70,7 @@ ENGINE: Final = np.dtype(
         for name in (
             "due",  # nothing happens in it before; FAR: nothing at all
             "load",  # requests in it
+            "chosen",  # how many had arrived when it got its last one
             "phase",
             "time",  # of the last boundary between steps
             "decoding",

@@ -33,7 +33,7 @@ class Lookout:
 
     def _in_the_dark(self, last: FleetView) -> FleetView:
         """Nothing of what is told once is taken: it comes with the next reading."""
-        ready = self._fleet.ready_numbers
+        ready, draining = self._fleet.ready_numbers, self._fleet.draining_numbers
         known = {each.number for each in last.replicas}
         return self._known(
             replace(
@@ -41,6 +41,7 @@ class Lookout:
                 ordered_replicas=self._fleet.ordered_replicas,
                 draining_replicas=self._fleet.draining_replicas,
                 replicas=tuple(each for each in last.replicas if each.number in ready),
+                draining=tuple(each for each in last.draining if each.number in draining),
                 unread_replicas=tuple(number for number in ready if number not in known),
                 first_token_seconds=_nothing(),
                 output_token_seconds=_nothing(),
@@ -62,6 +63,7 @@ class Lookout:
                 max(0.0, clock(each.ready_seconds) - clock(each.ordered_seconds)) for each in starts
             ),
             failed_starts_seconds=tuple(map(clock, ends.failed_starts_seconds)),
+            failed_orders_seconds=tuple(map(clock, ends.failed_orders_seconds)),
             lives_lost_seconds=ends.lives_lost_seconds,
         )
 
@@ -74,6 +76,7 @@ def _read(fleet: Fleet) -> FleetView:
         now_seconds=fleet.now_seconds,
         ordered_replicas=fleet.ordered_replicas,
         draining_replicas=fleet.draining_replicas,
+        draining=plant.draining_samples(),
         pending_ordered_seconds=fleet.pending_ordered_seconds,
         lead_times_seconds=(),
         replicas=plant.samples(),
@@ -85,7 +88,7 @@ def _read(fleet: Fleet) -> FleetView:
         completed_requests_total=plant.completed_requests,
         completed_prompt_tokens_total=plant.completed_prompt_tokens,
         completed_output_tokens_total=plant.completed_output_tokens,
-        failed_requests_total=plant.failed_requests,
+        failed_requests_total=plant.failed_requests + plant.rejected_requests,
         shed_requests_total=plant.shed_requests,
         first_token_seconds=plant.take_first_tokens(),
         output_token_seconds=output_token_seconds,

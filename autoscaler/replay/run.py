@@ -92,7 +92,7 @@ class _Run:
         self._workload = workload
         self._setting = setting
         self._policy = policy
-        self._kills = sorted(conditions.faults.deaths_seconds, reverse=True)
+        self._strikes = _strikes(conditions.faults)
         plant = ServicePlant(
             workload=workload,
             costs=setting.costs,
@@ -113,9 +113,13 @@ class _Run:
 
     def step(self, now: float) -> None:
         """Everything until `now`, then one look and one order."""
-        while self._kills and self._kills[-1] <= now:
-            self.fleet.advance(self._kills.pop())
-            self.fleet.kill()
+        while self._strikes and self._strikes[-1][0] <= now:
+            at, factor = self._strikes.pop()
+            self.fleet.advance(at)
+            if factor is None:
+                self.fleet.kill()
+            else:
+                self.fleet.slow(factor)
         self.fleet.advance(now)
         view = self._lookout.look()
         wanted = self._policy.desired_replicas(view)
@@ -135,7 +139,7 @@ class _Run:
     def outcome(self, end_seconds: float) -> Outcome:
         """The result, once everything was run."""
         return Outcome(
-            served=_served(self.fleet.plant, workload=self._workload),
+            served=served(self.fleet.plant, workload=self._workload),
             lives=tuple(self.fleet.lives),
             change_seconds=tuple(self._changes),
             schedule=tuple(self._schedule),
@@ -144,7 +148,15 @@ class _Run:
         )
 
 
-def _served(plant: ServicePlant, *, workload: Workload) -> Served:
+def _strikes(faults: Faults) -> list[tuple[float, float | None]]:
+    """(when, how many times slower; None: dead) for what strikes a replica, the last first."""
+    deaths: list[tuple[float, float | None]] = [(at, None) for at in faults.deaths_seconds]
+    slow = [(each.at_seconds, each.factor) for each in faults.slow_replicas]
+    return sorted((*deaths, *slow), key=lambda strike: strike[0], reverse=True)
+
+
+def served(plant: ServicePlant, *, workload: Workload) -> Served:
+    """What became of every request, once everything was run."""
     first = plant.first_token_seconds - workload.arrival_seconds
     spent = plant.finished_seconds - plant.first_token_seconds
     after_first = workload.output_tokens - 1

@@ -40,12 +40,6 @@ class Score:
     gpu_hours: float  # from order to drained end
     changes: int  # replicas ordered or taken back
 
-    @property
-    def is_conserved(self) -> bool:
-        """offered = served + shed + failed + unfinished."""
-        outcomes = self.served_requests + self.shed_requests + self.failed_requests
-        return self.offered_requests == outcomes + self.unfinished_requests
-
 
 def score(
     served: Served,
@@ -55,10 +49,12 @@ def score(
     setting: Setting,
     window_seconds: tuple[float, float],
 ) -> Score:
-    """The score of requests that arrive, and hours that pass, within the window [start, end)."""
+    """The score of requests that arrive, and hours that pass, within the window [start, end).
+
+    A window that reaches the end of the trace has the last request too, which arrives then.
+    """
     start_seconds, end_seconds = window_seconds
-    arrival = served.workload.arrival_seconds
-    first, last = (int(i) for i in np.searchsorted(arrival, (start_seconds, end_seconds)))
+    first, last = _rows(served.workload, start_seconds, end_seconds)
     status = served.status[first:last]
     quick, steady = _good(served, slice(first, last), objectives=setting.objectives)
     done = status == RequestStatus.DONE
@@ -77,6 +73,12 @@ def score(
         gpu_hours=hours * setting.gpus_per_replica,
         changes=sum(start_seconds <= each < end_seconds for each in change_seconds),
     )
+
+
+def _rows(workload: Workload, start_seconds: float, end_seconds: float) -> tuple[int, int]:
+    first, last = np.searchsorted(workload.arrival_seconds, (start_seconds, end_seconds))
+    is_whole = start_seconds < end_seconds and end_seconds >= workload.end_seconds
+    return int(first), len(workload) if is_whole else int(last)
 
 
 def _good(

@@ -2,8 +2,8 @@
 
 In: a workload, the truth about its engines, and from the runner replicas to open, drain or kill at
 points in time. Out: what metrics would tell meanwhile, and the outcome of every request. Requests go to
-the open replica with the fewest requests in it, the oldest among equals; while none is open they are
-held. Exact: however time is cut into calls of `advance`, the result is the same to the
+the open replica with the fewest requests in it, of equals the one chosen longest ago, as at the gateway;
+while none is open they are held. Exact: however time is cut into calls of `advance`, the result is the same to the
 picosecond. The work is done by `kernel`, the memory is laid out in `kernel_state`; knows no policy.
 """
 
@@ -27,7 +27,7 @@ from autoscaler.replay.kernel_state import FAR, NOBODY, RequestStatus
 from autoscaler.replay.view import ReplicaSample
 from autoscaler.replay.workload import FloatArray, IntArray, Workload
 
-__all__ = ["MAX_REPLICAS", "RequestStatus", "ServicePlant"]
+__all__ = ["MAX_REPLICAS", "Outcomes", "RequestStatus", "ServicePlant"]
 
 MAX_REPLICAS = 1024
 """Of one service at once, pending and draining ones included; a row of memory each."""
@@ -44,6 +44,15 @@ class _Replica:
     slot: int
     stage: _Stage = _Stage.PENDING
     drained_seconds: float = 0.0  # when it was told to drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Of a stretch of requests, shapes (n,). Seconds since the start of the trace; NaN: not yet."""
+
+    status: "np.typing.NDArray[np.int8]"  # RequestStatus
+    first_token_seconds: FloatArray
+    finished_seconds: FloatArray
 
 
 class ServicePlant:
@@ -184,11 +193,23 @@ class ServicePlant:
 
     def samples(self) -> tuple[ReplicaSample, ...]:
         """Of the open replicas, the oldest first; those that drain are not among them."""
-        self._kernel.settle(self._world, self._routed, self._now)
-        engines = self._world.engines[self._routed]
+        return self._samples(self._open_numbers, slots=self._routed)
+
+    def draining_samples(self) -> tuple[ReplicaSample, ...]:
+        """Of those that drain, the oldest first."""
+        slots = {
+            number: replica.slot
+            for number, replica in self._replicas.items()
+            if replica.stage is _Stage.DRAINING
+        }
+        return self._samples(tuple(slots), slots=np.array(tuple(slots.values()), np.int64))
+
+    def _samples(self, numbers: tuple[int, ...], *, slots: IntArray) -> tuple[ReplicaSample, ...]:
+        self._kernel.settle(self._world, slots, self._now)
+        engines = self._world.engines[slots]
         columns = (
-            self._world.running["count"][self._routed],
-            self._world.waiting["count"][self._routed],
+            self._world.running["count"][slots],
+            self._world.waiting["count"][slots],
             engines["decode_tokens"] + engines["prefill_tokens"],
             engines["prompt_total"],
             engines["output_total"],
@@ -203,7 +224,7 @@ class ServicePlant:
                 output_tokens_total=output,
             )
             for number, running, waiting, kv, prompt, output in zip(
-                self._open_numbers, *(column.tolist() for column in columns), strict=True
+                numbers, *(column.tolist() for column in columns), strict=True
             )
         )
 
@@ -299,6 +320,15 @@ class ServicePlant:
     def status(self) -> "np.typing.NDArray[np.int8]":
         """What became of each request, as RequestStatus."""
         return self._world.requests["status"].astype(np.int8)
+
+    def outcomes(self, first: int, last: int) -> "Outcomes":
+        """Of requests [first, last) in order of arrival, as of now."""
+        rows = self._world.requests[first:last]
+        return Outcomes(
+            status=rows["status"].astype(np.int8),
+            first_token_seconds=_known_seconds(rows["first_token"]),
+            finished_seconds=_known_seconds(rows["finished"]),
+        )
 
     # inside
 

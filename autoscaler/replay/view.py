@@ -50,6 +50,7 @@ class FleetView:
     finished_output_tokens: FloatArray  # their output tokens, (m,)
     # What goes wrong; all of it since this policy's last look:
     failed_starts_seconds: tuple[float, ...] = ()  # when each of them was given up
+    failed_orders_seconds: tuple[float, ...] = ()  # when each of these had been ordered
     lives_lost_seconds: tuple[float, ...] = ()  # of replicas that died: how long each had served
     read_seconds: float | None = None  # when the numbers were read; None: now
     elapsed_seconds: float | None = (
@@ -57,6 +58,7 @@ class FleetView:
     )
     unread_replicas: tuple[int, ...] = ()  # ready ones that were never read, by number
     series_fault: SeriesFault = SeriesFault.NONE
+    draining: tuple[ReplicaSample, ...] = ()  # of those that drain, as far as they were read
 
     @property
     def ready_replicas(self) -> int:

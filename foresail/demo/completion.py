@@ -62,6 +62,7 @@ class Endpoint:
     timeout_seconds: float = 60.0  # for a whole answer, its time in a queue included
     in_flight_count: int = 512  # requests of a replay at the same time; each holds a socket
     api_key: str | None = None  # sent as a bearer token
+    characters_per_token: int = 1  # of prompts, as its engines count them
 
     def __post_init__(self) -> None:
         if not self.timeout_seconds > 0:
@@ -118,12 +119,12 @@ async def send_completion(
     )
 
 
-def prompt_text(request: PlannedRequest) -> str:
-    """Letters, one for each token that the chat template leaves; different for every request.
+def prompt_text(request: PlannedRequest, *, characters_per_token: int = 1) -> str:
+    """Letters, so many for each token that the chat template leaves; different for every request.
 
     So no engine can answer from what it remembers of another prompt.
     """
-    letters = max(1, request.prompt_tokens - TEMPLATE_TOKENS)
+    letters = max(1, request.prompt_tokens - TEMPLATE_TOKENS) * characters_per_token
     name = f"{request.service}/{request.index}".encode()
     return hashlib.shake_128(name).hexdigest((letters + 1) // 2)[:letters]
 
@@ -171,7 +172,7 @@ async def _exchange(
     headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
     async with session.post(
         endpoint.url.rstrip("/") + _PATH,
-        json=_body(request),
+        json=_body(request, characters_per_token=endpoint.characters_per_token),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout_seconds),
     ) as response:
@@ -184,10 +185,11 @@ async def _exchange(
                 return
 
 
-def _body(request: PlannedRequest) -> dict[str, object]:
+def _body(request: PlannedRequest, *, characters_per_token: int) -> dict[str, object]:
+    prompt = prompt_text(request, characters_per_token=characters_per_token)
     return {
         "model": request.service,
-        "messages": [{"role": "user", "content": prompt_text(request)}],
+        "messages": [{"role": "user", "content": prompt}],
         "max_tokens": request.output_tokens,
         "temperature": 0,
         "stream": True,

@@ -30,12 +30,13 @@ class DemoOptions:
 def check_options(options: DemoOptions) -> None:
     """Returns when the file can be written and the port is free. Raises ConfigurationError."""
     if options.json_path is not None:
-        _check_writable(options.json_path)
+        check_writable(options.json_path)
     if options.port is not None:
-        _check_port(options.port)
+        check_port(options.port)
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Returns when that file can be written. Raises ConfigurationError."""
     folder = path.parent
     if path.is_dir():
         raise ConfigurationError(f"demo: --json {path} is a folder; name a file")
@@ -45,7 +46,8 @@ def _check_writable(path: Path) -> None:
         raise ConfigurationError(f"demo: --json {path} may not be written; name another file")
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Returns when nobody listens there on loopback. Raises ConfigurationError."""
     try:
         socket.create_server((LOOPBACK, port)).close()
     except OSError as error:

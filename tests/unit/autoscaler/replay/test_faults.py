@@ -7,6 +7,7 @@ from autoscaler.replay.faults import (
     Faults,
     RepeatedSeries,
     SeriesFault,
+    SlowReplica,
     SlowStarts,
     Span,
 )
@@ -50,6 +51,12 @@ def test_a_span_has_its_start_and_not_its_end(*, at: float, holds: bool) -> None
 def test_a_span_that_is_none_is_refused(start: float, end: float) -> None:
     with pytest.raises(ValueError, match="no stretch of time"):
         Span(start_seconds=start, end_seconds=end)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_slow_replica_that_is_no_number_of_times_as_slow_is_refused(factor: float) -> None:
+    with pytest.raises(ValueError, match="a death instead"):
+        SlowReplica(at_seconds=1.0, factor=factor)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("inf"), float("nan")])

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from autoscaler.replay.faults import Faults, Span
+from autoscaler.replay.faults import Faults, SlowReplica, Span
 from autoscaler.replay.fleet import Provisioning
 from autoscaler.replay.run import GRACE_SECONDS, Change, Conditions, Outcome, replay
 from autoscaler.replay.score import Score
 from autoscaler.replay.workload import Workload
-from support.replays import Script, make_setting, make_workload
+from support.replays import Script, is_conserved, make_setting, make_workload
 
 PUNCTUAL = Provisioning(sigma=0.0)  # starts take 30 s, neither more nor less
 HOUR = 3600.0
@@ -36,7 +36,7 @@ def played(
 
 
 def fates(score: Score) -> tuple[int, int, int, int]:
-    assert score.is_conserved
+    assert is_conserved(score)
     return (
         score.served_requests,
         score.shed_requests,
@@ -231,3 +231,30 @@ def test_a_death_is_told_with_the_life_that_was_lost() -> None:
     lost = [view.lives_lost_seconds for view in policy.views]
     assert lost[6] == (65.0, 26.0)  # nobody is left to die at 67 s
     assert sum(map(len, lost)) == 2
+
+
+def test_the_last_request_of_a_trace_counts() -> None:
+    outcome, _ = played(make_workload((1.0, 5, 2), (20.0, 5, 2)), end=None)
+    assert outcome.end_seconds == 20.0
+    assert outcome.score().offered_requests == 2
+    assert outcome.score(0.0, 20.0).offered_requests == 2
+    assert outcome.score(0.0, 19.0).offered_requests == 1
+    assert outcome.score(20.0, 20.0).offered_requests == 0
+
+
+def test_requests_that_can_never_fit_are_seen_as_failed() -> None:
+    _, policy = played(make_workload((1.0, 90, 20), (2.0, 5, 2)))
+    assert policy.views[-1].failed_requests_total == 1
+
+
+def test_a_slow_replica_is_slow_from_its_time_on() -> None:
+    workload = make_workload((1.0, 5, 2), (21.0, 5, 2))
+    slow = Faults(slow_replicas=(SlowReplica(at_seconds=15.0, factor=3.0),))
+    outcome, _ = played(workload, faults=slow)
+    assert outcome.served.first_token_seconds.tolist() == pytest.approx([1.0, 3.0], abs=1e-6)
+    assert outcome.served.output_token_seconds.tolist() == pytest.approx([1.0, 3.0], abs=1e-6)
+
+
+def test_a_slow_replica_that_is_not_there_is_none() -> None:
+    slow = Faults(slow_replicas=(SlowReplica(at_seconds=15.0, factor=3.0),))
+    assert fates(played(QUIET, initial=0, faults=slow)[0].score())[2] == 0

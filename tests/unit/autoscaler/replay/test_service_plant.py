@@ -186,6 +186,18 @@ def test_a_place_used_again_remembers_nothing_of_the_one_before():
     assert plant.finished_seconds[1] == 5.0
 
 
+def test_of_equally_loaded_replicas_the_one_chosen_longest_ago_is_next():
+    """As the gateway routes: an idle fleet takes turns, and a new replica is first."""
+    plant = make_plant(*[(10.0 * n, 5, 2) for n in range(6)], opened=2)
+    served = []
+    for n in range(6):
+        if n == 4:
+            plant.open_replica(plant.add_replica())
+        plant.advance(10.0 * n + 5.0)
+        served.append([each.prompt_tokens_total // 5 for each in plant.samples()])
+    assert served == [[1, 0], [1, 1], [2, 1], [2, 2], [2, 2, 1], [3, 2, 1]]
+
+
 def test_a_slow_replica_is_slow_from_its_next_step_on():
     plant = make_plant((0.0, 5, 5), opened=1)
     plant.advance(1.5)
