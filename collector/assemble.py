@@ -4,12 +4,12 @@ Every declared service, every declared pool and every replica gets exactly one v
 sources did. A source that did not answer leaves its last readings behind as `Stale`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from collector.engine_totals import EngineTotals
-from collector.engine_view import engine_view, engine_view_without_readings, page_version
+from collector.engine_totals import EngineTotals, counted_timestamp_seconds
+from collector.engine_view import engine_view, page_version
 from collector.model.catalogue import Catalogue
 from collector.model.contract import Contract, Contracts, EngineSignal, GatewaySignal
 from collector.model.histogram import Histogram
@@ -24,7 +24,7 @@ from collector.model.reading import (
     aged,
     known_value,
 )
-from collector.model.replica import ANSWERING_STATES, EngineKind, Replica, ReplicaState
+from collector.model.replica import ANSWERING_STATES, EngineKind, Replica
 from collector.model.snapshot import (
     LatencyView,
     PoolView,
@@ -36,6 +36,7 @@ from collector.model.snapshot import (
 )
 from collector.normalise.page import ReadPage, read_page
 from collector.ports import Exposition
+from collector.replica_view import ABSENCE, together, view_without_readings
 
 GATEWAY_KEY = "gateway"
 
@@ -52,6 +53,9 @@ _TRAFFIC: Mapping[str, tuple[GatewaySignal, tuple[str, ...]]] = {
     "in_flight_requests": (GatewaySignal.IN_FLIGHT_REQUESTS, ()),
     "held_requests": (GatewaySignal.HELD_REQUESTS, ()),
     "oldest_held_seconds": (GatewaySignal.OLDEST_HELD_SECONDS, ()),
+    "overflow_prompt_tokens_total": (GatewaySignal.OVERFLOW_PROMPT_TOKENS_TOTAL, ()),
+    "overflow_output_tokens_total": (GatewaySignal.OVERFLOW_OUTPUT_TOKENS_TOTAL, ()),
+    "overflow_in_flight_requests": (GatewaySignal.OVERFLOW_IN_FLIGHT_REQUESTS, ()),
 }
 """{field of TrafficView: (signal, labels after the service)}"""
 
@@ -68,16 +72,8 @@ _ENGINE: Mapping[str, EngineSignal] = {
     "output_tokens_total": EngineSignal.OUTPUT_TOKENS_TOTAL,
 }
 
-_ABSENCE: Mapping[ReplicaState, MissingReason] = {
-    ReplicaState.PENDING: MissingReason.NOT_READ_YET,
-    ReplicaState.LOADING: MissingReason.NOT_READ_YET,
-    ReplicaState.SERVING: MissingReason.NOT_READ_YET,
-    ReplicaState.DRAINING: MissingReason.NOT_READ_YET,
-    ReplicaState.ASLEEP: MissingReason.ASLEEP,
-    ReplicaState.STOPPED: MissingReason.SOURCE_UNREACHABLE,
-    ReplicaState.FAILED: MissingReason.SOURCE_UNREACHABLE,
-}
-"""Why nothing is known of a replica that was not asked."""
+_PASSING = frozenset({MissingReason.NOT_A_NUMBER, MissingReason.CONTRADICTED})
+"""What a source that told a value before is expected to get over: that value stays, as stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +87,8 @@ class Observed:
     replica_memory_bytes: Mapping[ReplicaId, Number]
     pool_available_bytes: Mapping[PoolName, Number]
     engine_versions: Mapping[ReplicaId, Reading[str]] = field(default_factory=dict)
+    unread_pages: Mapping[ReplicaId, str] = field(default_factory=dict)
+    """Why a page was left alone on purpose, a line each"""
 
 
 def assemble(
@@ -145,18 +143,37 @@ class _Builder:
         names = [each.name for each in self._observed.catalogue.services]
         if GATEWAY_KEY in self._observed.expositions:
             return tuple(self._as_gateway_told(name) for name in names)
+        counted_at = counted_timestamp_seconds(
+            [page.observed_timestamp_seconds for page in self._fresh_pages()],
+            last=_services(self._previous),
+            limit_seconds=self._stale_after_seconds,
+        )
         now, before = _by_service(replicas), _by_service(self._old_replicas.values())
         return tuple(
-            self._as_engines_told(name, now=now.get(name, ()), before=before.get(name, ()))
+            self._as_engines_told(
+                name, now=now.get(name, ()), before=before.get(name, ()), counted_at=counted_at
+            )
             for name in names
         )
 
+    def _fresh_pages(self) -> Iterator[Exposition]:
+        """The pages of this round that are young enough to decide on."""
+        oldest = self._observed.now_timestamp_seconds - self._stale_after_seconds
+        for page in self._observed.expositions.values():
+            if page.text is not None and page.observed_timestamp_seconds >= oldest:
+                yield page
+
     def _as_engines_told(
-        self, name: ServiceName, *, now: Sequence[ReplicaView], before: Sequence[ReplicaView]
+        self,
+        name: ServiceName,
+        *,
+        now: Sequence[ReplicaView],
+        before: Sequence[ReplicaView],
+        counted_at: float,
     ) -> ServiceView:
         totals = EngineTotals(
             service=name,
-            now_timestamp_seconds=self._observed.now_timestamp_seconds,
+            counted_timestamp_seconds=counted_at,
             replicas=now,
             before={view.replica.replica_id: view for view in before},
             last=self._old_services.get(name),
@@ -201,7 +218,7 @@ class _Builder:
     def replica_view(self, replica: Replica) -> ReplicaView:
         """One replica: its engine, the gateway's count for it, its memory."""
         if replica.replica_id in self._contradicted_ids:
-            return _view_without_readings(replica, MissingReason.CONTRADICTED, source="replica")
+            return view_without_readings(replica, MissingReason.CONTRADICTED, source="replica")
         old = self._old_replicas.get(replica.replica_id)
         view = self._engine_readings(replica, old=old)
         return replace(
@@ -220,15 +237,17 @@ class _Builder:
     def _engine_readings(self, replica: Replica, *, old: ReplicaView | None) -> ReplicaView:
         """What the engine tells; the rest of the view is still missing."""
         if replica.state not in ANSWERING_STATES:
-            return _view_without_readings(replica, _ABSENCE[replica.state], source="replica")
+            return view_without_readings(replica, ABSENCE[replica.state], source="replica")
         kind = self._engine_kind(replica)
         contract = self._contracts.engines.get(kind) if kind else None
         if kind is None or contract is None:
             self._report(replica.replica_id, f"variant {replica.variant} is not declared")
-            return _view_without_readings(replica, MissingReason.CANNOT_SEE, source="replica")
+            return view_without_readings(replica, MissingReason.CANNOT_SEE, source="replica")
         source = f"engine:{kind.value}"
+        if replica.replica_id in self._observed.unread_pages:
+            return self._view_of_unread(replica, old=old, source=source)
         if replica.replica_id not in self._observed.expositions:
-            return _view_without_readings(replica, MissingReason.NOT_READ_YET, source=source)
+            return view_without_readings(replica, MissingReason.NOT_READ_YET, source=source)
         page = self._engine_page(replica, contract, source=source)
         readings: dict[str, Number] = {}
         for name, signal in _ENGINE.items():
@@ -250,6 +269,17 @@ class _Builder:
             engine=engine,
             **readings,
         )
+
+    def _view_of_unread(
+        self, replica: Replica, *, old: ReplicaView | None, source: str
+    ) -> ReplicaView:
+        """Nothing but the version: reading the page would change the engine."""
+        self._report(replica.replica_id, self._observed.unread_pages[replica.replica_id])
+        view = view_without_readings(replica, MissingReason.CANNOT_SEE, source=source)
+        told = self._settled(
+            self._version(replica), before=old.engine.version if old else None, source=source
+        )
+        return replace(view, engine=replace(view.engine, version=told))
 
     def _engine_page(
         self, replica: Replica, contract: Contract, *, source: str
@@ -274,18 +304,18 @@ class _Builder:
         """The gateway's count; where there is no gateway, what the engine has."""
         replica = view.replica
         if GATEWAY_KEY not in self._observed.expositions:
-            return _together(view.running_requests, view.waiting_requests)
+            return together(view.running_requests, view.waiting_requests)
         signal = GatewaySignal.REPLICA_IN_FLIGHT_REQUESTS
         now = self._gateway.number(signal, replica.replica_id) if self._gateway else None
         if isinstance(now, Missing) and replica.state not in ANSWERING_STATES:
-            return Missing(reason=_ABSENCE[replica.state], source=GATEWAY_KEY)
+            return Missing(reason=ABSENCE[replica.state], source=GATEWAY_KEY)
         before = old.in_flight_requests if old else None
         return self._settled(now, before=before, source=GATEWAY_KEY)
 
     def _memory(self, replica: Replica, *, old: ReplicaView | None) -> Number:
         now = self._observed.replica_memory_bytes.get(replica.replica_id)
         if now is None and replica.state not in ANSWERING_STATES:
-            return Missing(reason=_ABSENCE[replica.state], source="host")
+            return Missing(reason=ABSENCE[replica.state], source="host")
         before = old.memory_bytes if old else None
         return self._probed(now, before=before, source="host")
 
@@ -320,7 +350,8 @@ class _Builder:
         self, now: Reading[T] | None, *, before: Reading[T] | None, source: str
     ) -> Reading[T]:
         """What was told now, else what was told before as `Stale`, else why there is nothing."""
-        if now is not None:
+        is_lost = isinstance(now, Missing) and now.reason in _PASSING
+        if now is not None and (not is_lost or before is None or isinstance(before, Missing)):
             return aged(
                 now,
                 now_timestamp_seconds=self._observed.now_timestamp_seconds,
@@ -359,27 +390,3 @@ def _by_service(views: Iterable[ReplicaView]) -> dict[ServiceName, list[ReplicaV
     for view in views:
         found.setdefault(view.replica.service, []).append(view)
     return found
-
-
-def _together(running: Number, waiting: Number) -> Number:
-    """The sum, as good as its worse part."""
-    for part in (running, waiting):
-        if isinstance(part, Missing):
-            return part
-    worse = running if isinstance(running, Stale) else waiting
-    total = (known_value(running) or 0.0) + (known_value(waiting) or 0.0)
-    return worse if isinstance(worse, Missing) else replace(worse, value=total)
-
-
-def _view_without_readings(replica: Replica, reason: MissingReason, *, source: str) -> ReplicaView:
-    missing = Missing(reason=reason, source=source)
-    return ReplicaView(
-        replica=replica,
-        running_requests=missing,
-        waiting_requests=missing,
-        prompt_tokens_total=missing,
-        output_tokens_total=missing,
-        in_flight_requests=missing,
-        memory_bytes=missing,
-        engine=engine_view_without_readings(reason, source=source),
-    )

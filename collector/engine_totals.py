@@ -50,7 +50,7 @@ class EngineTotals:
     """Makes the view of one service; lives for one call."""
 
     service: ServiceName
-    now_timestamp_seconds: float  # of all sums: the pages of one round are read together
+    counted_timestamp_seconds: float  # of all sums, see `counted_timestamp_seconds`
     replicas: Sequence[ReplicaView]
     before: Mapping[ReplicaId, ReplicaView]  # of this service
     last: ServiceView | None
@@ -220,13 +220,38 @@ class EngineTotals:
         if never:
             return Missing(reason=never[0].reason, source=SOURCE)
         if parts and all(isinstance(part, Fresh) for part in parts):
-            now = self.now_timestamp_seconds
-            return Fresh(value=value, observed_timestamp_seconds=now, source=SOURCE)
+            at = self.counted_timestamp_seconds
+            return Fresh(value=value, observed_timestamp_seconds=at, source=SOURCE)
         if last is None:
             reason = missing[0].reason if missing else MissingReason.NOT_READ_YET
             return Missing(reason=reason, source=SOURCE)
         age = last.observed_timestamp_seconds
         return Stale(value=value, observed_timestamp_seconds=age, source=SOURCE)
+
+
+def counted_timestamp_seconds(
+    page_timestamps_seconds: Sequence[float],
+    *,
+    last: Iterable[ServiceView],
+    limit_seconds: float,
+) -> float:
+    """The moment that the totals of a round stand for: when its newest page was made.
+
+    While some page is no newer than the last round's moment, as between two scrapes of a Prometheus,
+    that moment stays: what such a page tells is no lack of demand, it is not known yet. Pages that
+    are all older by more than `limit_seconds` say that the clock was set back. -inf: nothing is known.
+    """
+    before = max((at for view in last for at in _told_at(view.traffic)), default=-math.inf)
+    newest = max(page_timestamps_seconds, default=before)
+    is_whole = all(at > before for at in page_timestamps_seconds)
+    return newest if is_whole or newest < before - limit_seconds else before
+
+
+def _told_at(traffic: TrafficView) -> Iterator[float]:
+    for name in TOTALS:
+        reading = _ours(getattr(traffic, name))
+        if reading is not None:
+            yield reading.observed_timestamp_seconds
 
 
 def _ours(reading: Reading[T] | None) -> Fresh[T] | Stale[T] | None:

@@ -7,12 +7,12 @@ somebody else it may be exchanged unseen, so that is asked again now and then. P
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from collector.clock import Clock
-from collector.model.contract import Endpoint
+from collector.model.contract import Endpoint, version_numbers
 from collector.model.ids import ReplicaId
 from collector.model.reading import Fresh, Missing, MissingReason, Reading
 from collector.ports import Exposition, ScrapeTarget
@@ -42,8 +42,17 @@ class VersionQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    told: str | MissingReason
+class EngineAnswer:
+    """What an engine told of itself."""
+
+    version: str | MissingReason  # CANNOT_SEE: a build that calls itself 0
+    never_sleeps: bool  # it is a build without sleep when idle; False: it may be one with
+    told_timestamp_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Remembered:
+    answer: EngineAnswer
     ask_again_monotonic_seconds: float
 
 
@@ -52,7 +61,12 @@ class EngineVersions:
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._answers: dict[ReplicaId, _Answer] = {}
+        self._answers: dict[ReplicaId, _Remembered] = {}
+
+    def answer(self, replica_id: ReplicaId) -> EngineAnswer | None:
+        """What was told; None where nobody was asked since the engine fell silent."""
+        known = self._answers.get(replica_id)
+        return known.answer if known else None
 
     def due(self, questions: Sequence[VersionQuestion]) -> tuple[VersionQuestion, ...]:
         """Those to be asked now; what is known of replicas not among `questions` is forgotten."""
@@ -69,46 +83,87 @@ class EngineVersions:
     def learn(self, answers: Sequence[tuple[VersionQuestion, Exposition]]) -> None:
         """Takes the answers in. A version that was told stays while a later question gives nothing."""
         now = self._clock.monotonic_seconds()
-        for question, answer in answers:
-            told = _version(answer, key=question.endpoint.version_key)
+        for question, exposition in answers:
+            answer = _answer(exposition, endpoint=question.endpoint)
             old = self._answers.get(question.replica_id)
-            if isinstance(told, MissingReason) and old is not None:
-                told, wait = old.told, RETRY_SECONDS
-            else:
-                wait = RETRY_SECONDS if isinstance(told, MissingReason) else KEPT_SECONDS
-            self._answers[question.replica_id] = _Answer(
-                told=told, ask_again_monotonic_seconds=now + wait
+            wait = _wait_seconds(answer, question=question, exposition=exposition)
+            if isinstance(answer.version, MissingReason) and old is not None:
+                answer = old.answer
+            self._answers[question.replica_id] = _Remembered(
+                answer=answer, ask_again_monotonic_seconds=now + wait
             )
 
-    def readings(self, pages: Mapping[str, Exposition]) -> Mapping[ReplicaId, Reading[str]]:
-        """What is known of those whose page was read; the others are forgotten.
+    def readings(
+        self, pages: Mapping[str, Exposition], *, unread: Collection[ReplicaId] = ()
+    ) -> Mapping[ReplicaId, Reading[str]]:
+        """What is known of those whose page was read; the others are forgotten, but for `unread`.
 
-        A version holds as long as the engine that told it lives, so it is as young as its page.
+        A version holds as long as the engine that told it lives, so it is as young as its page. Where
+        the page is `unread` on purpose, it is as old as the answer.
         """
         found: dict[ReplicaId, Reading[str]] = {}
-        for replica_id, answer in tuple(self._answers.items()):
+        for replica_id, known in tuple(self._answers.items()):
             page = pages.get(replica_id)
-            if page is None or page.text is None:
-                del self._answers[replica_id]
-            elif isinstance(answer.told, MissingReason):
-                found[replica_id] = Missing(reason=answer.told, source="engine")
+            if page is not None and page.text is not None:
+                at = page.observed_timestamp_seconds
+            elif replica_id in unread:
+                at = known.answer.told_timestamp_seconds
             else:
-                found[replica_id] = Fresh(
-                    value=answer.told,
-                    observed_timestamp_seconds=page.observed_timestamp_seconds,
-                    source="engine",
-                )
+                del self._answers[replica_id]
+                continue
+            found[replica_id] = _reading(known.answer.version, at=at)
         return found
 
 
-def _version(answer: Exposition, *, key: str | None) -> str | MissingReason:
-    """The text under `key` of a JSON object."""
-    if answer.text is None:
+def _reading(version: str | MissingReason, *, at: float) -> Reading[str]:
+    if isinstance(version, MissingReason):
+        return Missing(reason=version, source="engine")
+    return Fresh(value=version, observed_timestamp_seconds=at, source="engine")
+
+
+def _wait_seconds(
+    answer: EngineAnswer, *, question: VersionQuestion, exposition: Exposition
+) -> float:
+    """Until the next question. Where the page waits for the answer, a silent engine is asked at once."""
+    if not isinstance(answer.version, MissingReason):
+        return KEPT_SECONDS
+    is_silent = exposition.text is None and exposition.reply is None
+    return 0.0 if is_silent and question.endpoint.sleep_key else RETRY_SECONDS
+
+
+def _answer(exposition: Exposition, *, endpoint: Endpoint) -> EngineAnswer:
+    body = _object(exposition)
+    version = body if isinstance(body, MissingReason) else _version(body.get(endpoint.version_key))
+    is_its_own = not isinstance(body, MissingReason) and endpoint.version_key in body
+    return EngineAnswer(
+        version=version,
+        never_sleeps=is_its_own
+        and endpoint.sleep_key is not None
+        and endpoint.sleep_key not in body,
+        told_timestamp_seconds=exposition.observed_timestamp_seconds,
+    )
+
+
+def _object(exposition: Exposition) -> dict[str | None, object] | MissingReason:
+    """The JSON object it answered."""
+    if exposition.text is None:
         return MissingReason.SOURCE_UNREACHABLE
     try:
-        body = json.loads(answer.text)
+        body = json.loads(exposition.text)
     except (ValueError, RecursionError):
         return MissingReason.SERIES_ABSENT
-    told = body.get(key) if isinstance(body, dict) else None
-    is_usable = isinstance(told, str) and 0 < len(told.strip()) <= _LONGEST_VERSION
-    return told.strip() if isinstance(told, str) and is_usable else MissingReason.SERIES_ABSENT
+    return body if isinstance(body, dict) else MissingReason.SERIES_ABSENT
+
+
+def _version(told: object) -> str | MissingReason:
+    if not isinstance(told, str) or not 0 < len(told.strip()) <= _LONGEST_VERSION:
+        return MissingReason.SERIES_ABSENT
+    return told.strip() if _says_something(told) else MissingReason.CANNOT_SEE
+
+
+def _says_something(version: str) -> bool:
+    """Whether it is more than zeros, as of llama.cpp's that was not built by its own pipeline."""
+    try:
+        return any(version_numbers(version))
+    except ValueError:
+        return True

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from collector.engine_output import engine_output_increases
 from collector.engine_totals import SOURCE as ENGINES
 from collector.model.catalogue import Catalogue, Objective, Service, Sli
 from collector.model.histogram import Histogram, good_count, histogram_increase
@@ -76,8 +77,8 @@ def clock_was_set(*, wall_seconds: float, elapsed_seconds: float) -> bool:
 def increments(previous: Snapshot, current: Snapshot, *, catalogue: Catalogue) -> Increments:
     """Increases and levels between the two, for every declared service.
 
-    The interval is that of the gateway's readings, not of the snapshots: after an outage it reaches
-    back to the last answer. A clock that went back, or the same answer twice, gives nothing.
+    The interval is that of the readings, not of the snapshots: after an outage it reaches back to the
+    last answer. A clock that went back, or the same answer twice, gives nothing.
     """
     interval = _interval(previous, current)
     if interval is None:
@@ -90,6 +91,11 @@ def increments(previous: Snapshot, current: Snapshot, *, catalogue: Catalogue) -
         before, after = previous.service(service.name), current.service(service.name)
         if before is not None and after is not None:
             comparison.add(service, before=before, after=after)
+    seconds = interval.end_timestamp_seconds - interval.counted_from_timestamp_seconds
+    for name, tokens in engine_output_increases(previous, current, seconds=seconds).items():
+        elsewhere = comparison.overflow_tokens.get(name, 0.0)
+        if elsewhere is not None:  # a part would look like less demand
+            comparison.increases[Signal.ENGINE_OUTPUT_TOKENS, name] = tokens + elsewhere
     return Increments(
         start_timestamp_seconds=interval.counted_from_timestamp_seconds,
         end_timestamp_seconds=interval.end_timestamp_seconds,
@@ -97,6 +103,17 @@ def increments(previous: Snapshot, current: Snapshot, *, catalogue: Catalogue) -
         levels=comparison.levels,
         problems=tuple(comparison.problems),
     )
+
+
+def is_uncounted(previous: Snapshot, current: Snapshot) -> bool:
+    """Whether `current` tells nothing later than `previous`, though it was read: a later one will.
+
+    So it is between two scrapes of a Prometheus; what came since then is to be counted from `previous`.
+    """
+    told = [each for each in _known(current) if isinstance(each, Fresh)]
+    newest = max((each.observed_timestamp_seconds for each in told), default=math.inf)
+    before = max((each.observed_timestamp_seconds for each in _known(previous)), default=-math.inf)
+    return newest == before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +177,18 @@ class _Comparison:
     increases: dict[Pair, float] = field(default_factory=dict)
     levels: dict[Pair, float] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    overflow_tokens: dict[ServiceName, float | None] = field(default_factory=dict)
+    """Output tokens of overflows, by service that has one; None: not known"""
 
     def add(self, service: Service, *, before: ServiceView, after: ServiceView) -> None:
         for signal, name in _COUNTERS.items():
             increase = self._counter_increase(service, name, before=before, after=after)
             if increase is not None:
                 self.increases[signal, service.name] = increase
+        if service.overflow is not None:
+            self.overflow_tokens[service.name] = self._counter_increase(
+                service, "overflow_output_tokens_total", before=before, after=after
+            )
         pending = self._pending(after.traffic)
         if pending is not None:
             self.levels[Signal.PENDING_REQUESTS, service.name] = pending

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from collector.assemble import GATEWAY_KEY, Observed, assemble
 from collector.clock import Clock
+from collector.daemon_thread import in_daemon_thread
 from collector.engine_versions import EngineVersions, VersionQuestion
 from collector.errors import SourceError
-from collector.increments import clock_was_set, increments
+from collector.increments import clock_was_set, increments, is_uncounted
 from collector.model.catalogue import Catalogue, Variant
 from collector.model.contract import Contract, Contracts
 from collector.model.ids import PoolName, ReplicaId
@@ -23,6 +24,7 @@ from collector.model.reading import Missing, MissingReason, Number
 from collector.model.replica import ANSWERING_STATES, Replica
 from collector.model.snapshot import Problem, Snapshot
 from collector.normalise.reader import PageReader
+from collector.page_safety import why_unread
 from collector.ports import (
     Exposition,
     ExpositionReader,
@@ -46,7 +48,8 @@ class ObserverPorts:
     clock: Clock
     catalogue_source: Callable[[], Catalogue]  # the one in force now
     version_reader: ExpositionReader | None = None
-    """Asks engines for their version; None: nobody does, and pages are read as the newest."""
+    """Asks engines for their version, before a page is read that some versions take for use. None:
+    nobody does, pages come from elsewhere than the engines, and are read as the newest."""
     look_at_devices: Callable[[], Awaitable[Sequence[Problem]]] | None = None
     """Called before the memory probe is asked; None: no pool is an accelerator's."""
 
@@ -96,6 +99,23 @@ def version_questions(
     return tuple(found.values())
 
 
+def unread_pages(
+    replicas: Sequence[Replica],
+    *,
+    catalogue: Catalogue,
+    contracts: Contracts,
+    versions: EngineVersions,
+) -> Mapping[ReplicaId, str]:
+    """Replicas whose page must not be read by what is known of their version, and why."""
+    found = {
+        replica.replica_id: why_unread(
+            contract, variant=variant, answer=versions.answer(replica.replica_id)
+        )
+        for replica, variant, contract in _asked(replicas, catalogue=catalogue, contracts=contracts)
+    }
+    return {replica_id: why for replica_id, why in found.items() if why is not None}
+
+
 def _asked(
     replicas: Sequence[Replica], *, catalogue: Catalogue, contracts: Contracts
 ) -> Iterator[tuple[Replica, Variant, Contract]]:
@@ -127,6 +147,7 @@ class Observer:
         self._page_reader = PageReader()
         self._versions = EngineVersions(clock=ports.clock)
         self._latest: Observation | None = None
+        self._counted: Snapshot | None = None  # what came later is not in the history yet
         self._looked_monotonic_seconds: float | None = None
         self._errors: Counter[str] = Counter()
         self._memory_task: asyncio.Task[tuple[_Memory, list[Problem]]] | None = None
@@ -138,6 +159,7 @@ class Observer:
 
     def resume(self, snapshot: Snapshot, *, catalogue: Catalogue) -> None:
         """Continues after a snapshot that was kept from before a restart."""
+        self._counted = snapshot
         self._latest = Observation(
             snapshot=snapshot, catalogue=catalogue, step_seconds={}, source_errors_total={}
         )
@@ -172,21 +194,19 @@ class Observer:
         return snapshot
 
     async def close(self) -> None:
-        """Waits for a memory probe that is still at work; nothing else outlives `observe`."""
-        if self._memory_task is not None:
-            await asyncio.gather(self._memory_task, return_exceptions=True)
+        """Waits for a memory probe at work as long as a round would; nothing else outlives `observe`."""
+        task, self._memory_task = self._memory_task, None
+        if task is not None:
+            await asyncio.wait([task], timeout=self._read_timeout_seconds)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _read(self, catalogue: Catalogue) -> tuple[Observed, list[Problem]]:
         replicas = self._ports.directory.replicas()
-        targets = scrape_targets(
-            replicas, catalogue=catalogue, contracts=self._contracts, gateway=self._gateway
-        )
-        expositions, versions, (memory, problems) = await asyncio.gather(
-            self._read_pages(targets, reader=self._ports.reader),
-            self._read_versions(replicas, catalogue=catalogue),
+        (expositions, unread), (memory, problems) = await asyncio.gather(
+            self._read_engines(replicas, catalogue=catalogue),
             self._read_memory(catalogue, replicas),
         )
-        self._versions.learn(versions)
         self._count_errors(expositions, replicas=replicas, catalogue=catalogue)
         observed = Observed(
             now_timestamp_seconds=self._ports.clock.timestamp_seconds(),
@@ -195,21 +215,49 @@ class Observer:
             expositions=expositions,
             replica_memory_bytes=memory[0],
             pool_available_bytes=memory[1],
-            engine_versions=self._versions.readings(expositions),
+            engine_versions=self._versions.readings(expositions, unread=unread.keys()),
+            unread_pages=unread,
         )
         return observed, problems
 
-    async def _read_versions(
+    async def _read_engines(
         self, replicas: Sequence[Replica], *, catalogue: Catalogue
-    ) -> Sequence[tuple[VersionQuestion, Exposition]]:
-        """Answers to the questions that are due; most rounds have none."""
-        reader = self._ports.version_reader
+    ) -> tuple[Mapping[str, Exposition], Mapping[ReplicaId, str]]:
+        """The pages of all that may be read, and why others may not.
+
+        Versions are asked for beside the pages, but for engines of which some take that for use.
+        """
         asked = version_questions(replicas, catalogue=catalogue, contracts=self._contracts)
+        reader = self._ports.version_reader
         due = self._versions.due(asked) if reader else ()
-        if reader is None or not due:
-            return ()
-        answers = await self._read_pages([each.target for each in due], reader=reader)
-        return [(each, answers[each.target.key]) for each in due]
+        await self._ask_versions([each for each in due if each.endpoint.sleep_key])
+        unread = self._unread(replicas, catalogue=catalogue)
+        targets = scrape_targets(
+            replicas, catalogue=catalogue, contracts=self._contracts, gateway=self._gateway
+        )
+        pages, _ = await asyncio.gather(
+            self._read_pages(
+                [each for each in targets if each.key not in unread], reader=self._ports.reader
+            ),
+            self._ask_versions([each for each in due if not each.endpoint.sleep_key]),
+        )
+        return pages, unread
+
+    def _unread(
+        self, replicas: Sequence[Replica], *, catalogue: Catalogue
+    ) -> Mapping[ReplicaId, str]:
+        if self._ports.version_reader is None:
+            return {}
+        return unread_pages(
+            replicas, catalogue=catalogue, contracts=self._contracts, versions=self._versions
+        )
+
+    async def _ask_versions(self, questions: Sequence[VersionQuestion]) -> None:
+        """Learns the answers; most rounds have no question."""
+        reader = self._ports.version_reader
+        if reader is not None and questions:
+            answers = await self._read_pages([each.target for each in questions], reader=reader)
+            self._versions.learn([(each, answers[each.target.key]) for each in questions])
 
     async def _read_pages(
         self, targets: Sequence[ScrapeTarget], *, reader: ExpositionReader
@@ -254,7 +302,7 @@ class Observer:
     async def _probe_memory(self) -> tuple[_Memory, list[Problem]]:
         look = self._ports.look_at_devices
         problems = list(await look()) if look else []
-        return await asyncio.to_thread(self._ask_probe), problems
+        return await in_daemon_thread(self._ask_probe), problems
 
     def _ask_probe(self) -> _Memory:
         probe = self._ports.memory_probe
@@ -287,16 +335,22 @@ class Observer:
     def _record(
         self, snapshot: Snapshot, *, previous: Snapshot | None, catalogue: Catalogue
     ) -> list[Problem]:
-        if previous is None:
+        counted = self._counted
+        if previous is None or counted is None:
+            self._counted = snapshot
             return []
         jump_seconds = self._clock_jump_seconds(snapshot, previous=previous)
         if jump_seconds is not None:
+            self._counted = snapshot
+            self._ports.history_store.move(by_seconds=jump_seconds)
             message = (
                 f"the host's clock was set by {jump_seconds:+.0f} s; what happened since the last look "
                 "is not counted"
             )
             return [Problem(source="host", message=message)]
-        found = increments(previous, snapshot, catalogue=catalogue)
+        found = increments(counted, snapshot, catalogue=catalogue)
+        if not is_uncounted(counted, snapshot):
+            self._counted = snapshot
         self._ports.history_store.append(
             start_timestamp_seconds=found.start_timestamp_seconds,
             end_timestamp_seconds=found.end_timestamp_seconds,

@@ -208,6 +208,10 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def move(self, *, by_seconds: float) -> None:
+        """The clock was set by so much: what was appended lately happened that much later by it."""
+        ...
+
     def history(
         self,
         *,

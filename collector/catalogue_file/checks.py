@@ -6,6 +6,8 @@ change (the reader adds the line). Pure; runs after `schema`, before `convert`.
 
 from collections.abc import Iterator, Mapping
 
+from collector.catalogue_file.calendar_schema import calendar_problems
+from collector.catalogue_file.overflow_schema import overflow_problems
 from collector.catalogue_file.schema import (
     CatalogueFile,
     ControlPart,
@@ -38,6 +40,7 @@ def cross_key_problems(file: CatalogueFile) -> Iterator[Problem]:
         yield from _service_problems(service, ("services", name), file=file)
     yield from _model_problems(file.services)
     yield from _memory_problems(file)
+    yield from _quota_problems(file)
 
 
 def _budget(pool: PoolPart) -> int:
@@ -99,6 +102,8 @@ def _service_problems(
         if (objective.sli, objective.threshold) in seen:
             yield _problem(where, "repeats an earlier objective: same sli, same threshold")
         seen.add((objective.sli, objective.threshold))
+    yield from calendar_problems(service.calendar, (*path, "calendar"))
+    yield from overflow_problems(service.overflow, (*path, "overflow"))
     for name, variant in service.variants.items():
         yield from _variant_problems(variant, (*path, "variants", name), file=file)
 
@@ -116,6 +121,8 @@ def _variant_problems(
     variant: VariantPart, path: KeyPath, *, file: CatalogueFile
 ) -> Iterator[Problem]:
     yield from _reference_problems(variant.pool, (*path, "pool"), kind="pool", names=file.pools)
+    if variant.quota is not None:
+        yield from _quota_reference_problems(variant.quota, (*path, "quota"), file=file)
     pool = file.pools.get(variant.pool)
     if pool and 0 < _budget(pool) < variant.memory:
         yield _problem(
@@ -216,6 +223,30 @@ def _memory_problems(file: CatalogueFile) -> Iterator[Problem]:
                 ("pools", name),
                 f"can give {memory_text(budget)}, but the min_replicas of its variants hold "
                 f"{memory_text(always[name])}",
+            )
+
+
+def _quota_reference_problems(
+    name: str, path: KeyPath, *, file: CatalogueFile
+) -> Iterator[Problem]:
+    if not file.quotas:
+        yield _problem(path, f"is {name!r}, but nothing is declared under quotas; add it there")
+        return
+    yield from _reference_problems(name, path, kind="quota", names=file.quotas)
+
+
+def _quota_problems(file: CatalogueFile) -> Iterator[Problem]:
+    always = dict.fromkeys(file.quotas, 0)
+    for service in file.services.values():
+        for variant in service.variants.values():
+            if variant.quota in always:
+                always[variant.quota] += replica_bounds(variant)[0]
+    for name, quota in file.quotas.items():
+        if quota.max_replicas < always[name]:
+            yield _problem(
+                ("quotas", name, "max_replicas"),
+                f"is {quota.max_replicas}, but the min_replicas of its variants are "
+                f"{always[name]} together",
             )
 
 

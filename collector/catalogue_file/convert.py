@@ -7,7 +7,9 @@ in and file references made absolute. Must not check; what is wrong was said bef
 from collections.abc import Mapping
 from pathlib import Path
 
+from collector.catalogue_file.calendar_schema import calendar_events
 from collector.catalogue_file.checks import models_of, replica_bounds
+from collector.catalogue_file.overflow_schema import overflow_of
 from collector.catalogue_file.schema import (
     AuthorityPart,
     CatalogueFile,
@@ -26,13 +28,14 @@ from collector.model.catalogue import (
     MemoryPool,
     Objective,
     ProcessTarget,
+    Quota,
     Service,
     Target,
     Tier,
     UrlTarget,
     Variant,
 )
-from collector.model.ids import PoolName, ServiceName, TierName, VariantName
+from collector.model.ids import PoolName, QuotaName, ServiceName, TierName, VariantName
 from collector.model.replica import EngineKind
 
 
@@ -55,6 +58,10 @@ def catalogue_of(file: CatalogueFile, *, folder: Path, digest: str) -> Catalogue
             )
             for name, part in file.pools.items()
         ),
+        quotas=tuple(
+            Quota(name=QuotaName(name), max_replicas=part.max_replicas)
+            for name, part in file.quotas.items()
+        ),
         authority=_authority(file.authority),
         control=_control(file.control),
         digest=digest,
@@ -68,6 +75,7 @@ def _authority(part: AuthorityPart) -> Authority:
             ActionKind.SCALE: part.scale,
             ActionKind.SWAP: part.swap,
             ActionKind.RESHAPE: part.reshape,
+            ActionKind.OVERFLOW: part.overflow,
         },
     )
 
@@ -84,6 +92,7 @@ def _control(part: ControlPart) -> Control:
         stale_after_seconds=part.stale_after,
         start_retry_seconds=part.start_retry,
         start_retry_max_seconds=part.start_retry_max,
+        max_spot_ratio=part.max_spot,
     )
 
 
@@ -101,6 +110,8 @@ def _service(name: str, part: ServicePart, *, folder: Path) -> Service:
         hold_timeout_seconds=part.hold_timeout,
         max_held_requests=part.max_held_requests,
         max_in_flight_per_replica=part.max_in_flight_per_replica,
+        calendar=calendar_events(part.calendar),
+        overflow=overflow_of(part.overflow, folder=folder),
     )
 
 
@@ -132,6 +143,8 @@ def _variant(name: str, part: VariantPart, *, match: Mapping[str, str], folder: 
         keep_alive=keep_alive,
         capacity_prior=_capacity(part),
         match={**match, **part.match},
+        is_spot=part.spot,
+        quota=None if part.quota is None else QuotaName(part.quota),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from collector.catalogue_file.calendar_schema import MAX_EVENTS, EventPart
+from collector.catalogue_file.overflow_schema import OverflowPart
 from collector.catalogue_file.target_schema import TargetPart
 from collector.catalogue_file.words import Accelerator, ClientModel, LabelName, LabelValue, Name
 from collector.files.part import FilePart, choice, quantity, required_choice
@@ -46,6 +48,12 @@ class AuthorityPart(FilePart):
         description="Who decides on cutting accelerators anew: auto, advise or deny. Default advise: "
         "acting is granted, never assumed.",
     )
+    overflow: AuthorityLevel = choice(
+        "advise",
+        description="Who decides that requests go to a service's overflow, which costs money and "
+        "takes prompts off this machine: auto, advise or deny. Default advise: acting is granted, "
+        "never assumed.",
+    )
 
 
 class PoolPart(FilePart):
@@ -68,6 +76,15 @@ class PoolPart(FilePart):
         description="The accelerator of a discrete pool on this machine, by UUID, or by index, which "
         "may change when the driver starts anew. Its free memory and what each replica holds there "
         "are read. Default: nothing is read, and only what is declared counts.",
+    )
+
+
+class QuotaPart(FilePart):
+    """A limit on the replicas of several variants together."""
+
+    max_replicas: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] = Field(
+        description="The most replicas that all variants naming this quota may have together, of "
+        "whatever service, such as the accelerators a provider lends."
     )
 
 
@@ -127,6 +144,12 @@ class ControlPart(FilePart):
         "30s",
         description="The wait after a failed start; it doubles with each further failure. Default "
         "30s: a full disk or a busy device may clear in that time.",
+    )
+    max_spot: Ratio = quantity(
+        "50%",
+        description="How much of what a service is sized for may be on variants that are spot, where "
+        "it has others. Default 50%: what is left when all of it is taken away at once still "
+        "serves half.",
     )
     start_retry_max: Duration = quantity(
         "10m",
@@ -212,6 +235,16 @@ class VariantPart(FilePart):
         description="What work costs on one replica. Default: measured after the first start, then "
         "learned from traffic.",
     )
+    spot: bool = Field(
+        default=False,
+        description="Whether its replicas may be taken away at any time. Of what the service is sized "
+        "for, at most control.max_spot is put on such variants. Default false: nothing is taken.",
+    )
+    quota: str | None = Field(
+        default=None,
+        description="The quota (a name under quotas) in which each of its replicas takes a place. "
+        "Default: none, only its own max_replicas counts.",
+    )
     match: dict[LabelName, LabelValue] = Field(
         default_factory=dict,
         description="Labels that single out its replicas' targets in Prometheus, such as namespace, "
@@ -261,6 +294,17 @@ class ServicePart(FilePart):
         default_factory=dict,
         description="The same labels for all its variants; a variant's own win. Default: none.",
     )
+    calendar: list[EventPart] = Field(
+        default_factory=list,
+        max_length=MAX_EVENTS,
+        description="Times for which more demand is known to come than the past tells; replicas "
+        "serve when they begin. Default: none.",
+    )
+    overflow: OverflowPart | None = Field(
+        default=None,
+        description="An API that may take what its own replicas cannot carry, for money, if "
+        "authority.overflow says auto. Default: none, nothing leaves.",
+    )
     variants: dict[Name, VariantPart] = Field(
         min_length=1, description="The ways to run it, by name; at least one."
     )
@@ -276,6 +320,10 @@ class CatalogueFile(FilePart):
     )
     pools: dict[Name, PoolPart] = Field(
         min_length=1, description="Memory that replicas share, by name; at least one."
+    )
+    quotas: dict[Name, QuotaPart] = Field(
+        default_factory=dict,
+        description="Limits on the replicas of several variants together, by name. Default: none.",
     )
     tiers: dict[Name, TierPart] = Field(
         min_length=1, description="Business classes of services, by name; at least one."

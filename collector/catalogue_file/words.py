@@ -60,6 +60,15 @@ def base_url(typed: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def api_url(typed: str) -> str:
+    """http(s)://host[:port][/prefix] of an API, without the /v1 that its own pages end it with."""
+    parts = urlsplit(typed)
+    prefix = parts.path.rstrip("/").removesuffix("/v1")
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", prefix):
+        raise ValueError("must have a plain path, such as https://api.example.com/openai/v1")
+    return base_url(parts._replace(path="").geturl()) + prefix
+
+
 def command_word(typed: str) -> str:
     """One word of a command, with no other {placeholder} than those that are filled in."""
     if "\0" in typed:
@@ -121,6 +130,11 @@ BaseUrl = Annotated[
     str,
     AfterValidator(base_url),
     WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"}),
+]
+ApiUrl = Annotated[
+    str,
+    AfterValidator(api_url),
+    WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+(/[A-Za-z0-9_.~-]+)*/?$"}),
 ]
 CommandWord = Annotated[str, AfterValidator(command_word)]
 FileReference = Annotated[str, AfterValidator(file_reference)]

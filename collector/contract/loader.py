@@ -97,6 +97,7 @@ def _contract(document: ContractFile) -> Contract:
         },
         cannot_see=_cannot_see(document, vocabulary),
         keep_alive=document.keep_alive,
+        idle_sleep_words=tuple(document.idle_sleep_words),
         label_names={old: each.name for old, each in document.label_names.items()},
         label_versions={
             old: version_range(each.versions) for old, each in document.label_names.items()
@@ -153,6 +154,7 @@ def _endpoint(endpoint: EndpointFile) -> Endpoint:
         observer_safe=None if safe == "never" else version_range(safe),
         note=endpoint.note,
         version_key=endpoint.version_key,
+        sleep_key=endpoint.sleep_key,
     )
 
 

@@ -112,6 +112,9 @@ class EndpointFile(_Strict):
     observer_safe: Literal["never"] | RangeText
     note: str
     version_key: str | None = None  # of the JSON object it answers: the engine's version
+    sleep_key: str | None = (
+        None  # of the same object, there only in builds that can sleep when idle
+    )
 
 
 class LabelNameFile(_Strict):
@@ -176,6 +179,7 @@ class ContractFile(_Strict):
     cannot_see: dict[str, str]
     cannot_see_others: str | None = None  # why every signal is missing that is not named above
     keep_alive: bool = True  # whether it bears a connection that stays open between scrapes
+    idle_sleep_words: list[str] = []  # of a command or an environment that switches idle sleep on
     measured_labels: list[str] = []  # of info series: they differ from start to start
     label_names: dict[str, LabelNameFile] = {}  # {label of some versions: what it is here}
     advice: list[AdviceFile] = []

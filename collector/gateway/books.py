@@ -15,11 +15,15 @@ from collector.gateway.latency import (
 )
 from collector.gateway.openai_errors import Rejected
 from collector.gateway.request_body import PromptSize
+from collector.gateway.routing import overflow_id
 from collector.gateway.tokens import CorrectedCounter, PromptTokenEstimator
 from collector.model.catalogue import Sli
 from collector.model.ids import ReplicaId, ServiceName
 
 Edges = Mapping[Sli, Sequence[float]]
+
+UNKNOWN_OUTPUT_TOKENS = 500
+"""Of an answer that is paid for and did not tell its length, before any other did: not zero."""
 
 
 class Outcome(StrEnum):
@@ -81,6 +85,10 @@ class ServiceBook:
         self.prompt_tokens = CorrectedCounter()
         self.estimator = PromptTokenEstimator()
         self.output_tokens = 0
+        self.told_answers = 0  # whose output tokens are among these
+        self.overflow_requests = 0  # given to it, whatever became of them
+        self.overflow_prompt_tokens = CorrectedCounter()
+        self.overflow_output_tokens = 0  # of broken-off answers too: they are paid for
         self.tokens_per_chunk = 1.0  # learned; stands in where a stream ends without usage
         self.held: dict[Ticket, float] = {}  # since when (monotonic)
         self.in_flight: dict[ReplicaId, int] = {}  # only replicas with requests
@@ -90,6 +98,17 @@ class ServiceBook:
     def in_flight_requests(self) -> int:
         """Forwarded and not finished, over all replicas."""
         return sum(self.in_flight.values())
+
+    @property
+    def overflow_in_flight_requests(self) -> int:
+        """Of these, the ones at the overflow."""
+        return self.in_flight.get(overflow_id(self.service), 0)
+
+    @property
+    def usual_output_tokens(self) -> int:
+        """Mean of the answers that told theirs; before the first UNKNOWN_OUTPUT_TOKENS."""
+        answers = self.told_answers
+        return round(self.output_tokens / answers) if answers else UNKNOWN_OUTPUT_TOKENS
 
     def oldest_held_seconds(self, now_monotonic_seconds: float) -> float:
         """Age of the longest held request; 0 when none is held."""
@@ -113,6 +132,10 @@ class Ticket:
         self.received_monotonic_seconds = received_monotonic_seconds
         self.replica_id: ReplicaId | None = None  # None: held or finished
         self.reason: FinishReason | None = None  # None: not finished
+        self.may_overflow = False  # of a kind that can be priced, and not tried there before
+        self.generates = True  # an answer has output tokens, told or not; embeddings have none
+        self.is_overflow = False  # was sent to the overflow last
+        self._is_output_counted = False  # of the overflow
         self._size = size
         self._counted_tokens = 0  # 0: not admitted
 
@@ -125,7 +148,10 @@ class Ticket:
     def correct(self, prompt_tokens: int) -> None:
         """Replaces the estimate by what the engine counted."""
         self.book.estimator.learn(self._size, prompt_tokens=prompt_tokens)
-        self.book.prompt_tokens.add(prompt_tokens - self._counted_tokens)
+        difference = prompt_tokens - self._counted_tokens
+        self.book.prompt_tokens.add(difference)
+        if self.is_overflow:
+            self.book.overflow_prompt_tokens.add(difference)
         self._counted_tokens = prompt_tokens
 
     def assign(self, replica_id: ReplicaId) -> None:
@@ -134,10 +160,34 @@ class Ticket:
         del self.book.held[self]
         self.book.in_flight[replica_id] = self.book.in_flight.get(replica_id, 0) + 1
         self.replica_id = replica_id
+        self.is_overflow = False
+
+    def assign_to_overflow(self, replica_id: ReplicaId) -> None:
+        """The same where `replica_id` stands for the overflow, which gets each request once."""
+        self.assign(replica_id)
+        self.is_overflow, self.may_overflow = True, False
+        self.book.overflow_requests += 1
+        self.book.overflow_prompt_tokens.add(self._counted_tokens)
+
+    def count_overflow_output(self, tokens: int | None) -> None:
+        """Counts what the overflow generated, once; None: it did not say, so as much as is usual.
+
+        Nothing for a request that was not sent there last.
+        """
+        if self.is_overflow and not self._is_output_counted:
+            self._is_output_counted = True
+            untold = self.book.usual_output_tokens if self.generates else 0
+            self.book.overflow_output_tokens += untold if tokens is None else tokens
+
+    def take_back_unsent(self) -> None:
+        """From the overflow, which never saw it, back to held."""
+        self.book.overflow_prompt_tokens.add(-self._counted_tokens)
+        self.hold_again()
 
     def hold_again(self) -> None:
         """From in flight back to held; its age is that of the request."""
         self._leave_replica()
+        self.is_overflow = False
         self.book.held[self] = self.received_monotonic_seconds
 
     def finish(self, reason: FinishReason) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from collector.clock import Clock
 from collector.gateway.books import Books, FinishReason, Ticket
+from collector.gateway.overflow import OverflowGate
 from collector.gateway.routing import ReplicaRoute, RoutingTable, ServiceRoute, choose_replica
 from collector.gateway.wake import ReplicaUnreachable, RequestHeld, WakeEvent
 from collector.model.ids import ReplicaId, ServiceName
@@ -36,6 +37,7 @@ class _Waiter:
 @dataclass(slots=True, kw_only=True)
 class _Queue:
     route: ServiceRoute | None  # None: no longer in the table
+    gate: OverflowGate
     waiters: deque[_Waiter] = field(default_factory=deque)
     paused: set[ReplicaId] = field(default_factory=set)
     last_chosen: dict[ReplicaId, int] = field(default_factory=dict)  # number of the choice
@@ -63,8 +65,10 @@ class Dispatcher:
         self._by_model = {m: each.service for each in reversed(table.services) for m in each.models}
         routes = {each.service: each for each in table.services}
         for service, route in routes.items():
-            self._books.follow(service, thresholds=route.thresholds_seconds)
-            self._queues.setdefault(service, _Queue(route=route))
+            book = self._books.follow(service, thresholds=route.thresholds_seconds)
+            if service not in self._queues:
+                gate = OverflowGate(clock=self._clock, book=book)
+                self._queues[service] = _Queue(route=route, gate=gate)
         for service, queue in self._queues.items():
             self._reroute(queue, routes.get(service))
         return True
@@ -88,6 +92,10 @@ class Dispatcher:
         queue = self._queues.get(service)
         return queue.route if queue else None
 
+    def open_overflows(self) -> frozenset[ServiceName]:
+        """Services whose requests may go to their overflow now."""
+        return frozenset(name for name, queue in self._queues.items() if queue.gate.is_open)
+
     async def acquire(self, ticket: Ticket, *, avoid: ReplicaId | None = None) -> ReplicaRoute:
         """A replica, with the ticket assigned to it; `avoid` is taken only if there is no other.
 
@@ -95,11 +103,16 @@ class Dispatcher:
         """
         queue = self._queues[ticket.book.service]
         is_retry = avoid is not None
+        if not is_retry:
+            queue.gate.note_arrival()
+            self._advance(queue)  # the overflow's rest may be over
         if is_retry or not queue.waiters:
             replica = self._choose(ticket, queue, avoid=avoid)
-            if replica is not None:
-                self._advance(queue)  # a retry has left a place elsewhere
-                return replica
+        else:
+            replica = queue.gate.take(ticket)  # whoever still waits may not go there
+        if replica is not None:
+            self._advance(queue)  # a retry has left a place elsewhere
+            return replica
         self._check_hold(ticket, queue, is_retry=is_retry)
         return await self._hold(ticket, queue, is_retry=is_retry)
 
@@ -119,6 +132,16 @@ class Dispatcher:
         self._wake(ReplicaUnreachable(replica_id=replica_id))
         self._start(self._resume(queue, replica_id))
 
+    def report_overflow_failed(
+        self, ticket: Ticket, *, was_sent: bool, pause_seconds: float
+    ) -> None:
+        """Takes the ticket back from the overflow; replicas of ours are what is left for it."""
+        if was_sent:
+            ticket.hold_again()
+        else:
+            ticket.take_back_unsent()
+        self._queues[ticket.book.service].gate.pause(pause_seconds)
+
     async def stop(self) -> None:
         """Sheds all held requests and every further one; those in flight go on."""
         self.is_stopping = True
@@ -130,6 +153,7 @@ class Dispatcher:
 
     def _reroute(self, queue: _Queue, route: ServiceRoute | None) -> None:
         queue.route = route
+        queue.gate.follow(route.overflow if route else None)
         if route is None:
             self._shed_all(queue, FinishReason.SERVICE_REMOVED)
             return
@@ -143,13 +167,22 @@ class Dispatcher:
     ) -> ReplicaRoute | None:
         if queue.route is None or self.is_stopping:
             return None
-        usable = [r for r in queue.route.replicas if r.replica_id not in queue.paused]
+        return (
+            queue.gate.take_share(ticket)
+            or self._choose_own(ticket, queue, route=queue.route, avoid=avoid)
+            or queue.gate.take(ticket)
+        )
+
+    def _choose_own(
+        self, ticket: Ticket, queue: _Queue, *, route: ServiceRoute, avoid: ReplicaId | None
+    ) -> ReplicaRoute | None:
+        usable = [r for r in route.replicas if r.replica_id not in queue.paused]
         others = [r for r in usable if r.replica_id != avoid]
         chosen = choose_replica(
             others or usable,
             in_flight=ticket.book.in_flight,
             last_chosen=queue.last_chosen,
-            limit=queue.route.max_in_flight_per_replica,
+            limit=route.max_in_flight_per_replica,
         )
         if chosen is not None:
             self._choices += 1
@@ -201,9 +234,19 @@ class Dispatcher:
             if not waiter.replica.done():
                 replica = self._choose(waiter.ticket, queue)
                 if replica is None:
-                    return
+                    break
                 waiter.replica.set_result(replica)
             queue.waiters.popleft()
+        self._pass_by(queue)
+
+    def _pass_by(self, queue: _Queue) -> None:
+        """Sends to the overflow who may go there and waits behind somebody who may not."""
+        if queue.route is None or self.is_stopping or not queue.gate.has_room:
+            return
+        for waiter in tuple(queue.waiters):
+            if not waiter.replica.done() and (replica := queue.gate.take(waiter.ticket)):
+                waiter.replica.set_result(replica)
+                queue.waiters.remove(waiter)
 
     def _shed_all(self, queue: _Queue, reason: FinishReason) -> None:
         while queue.waiters:

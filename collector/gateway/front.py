@@ -129,6 +129,8 @@ class Front:
         ticket = parts.books.services[service].open_ticket(
             size=inference.prompt, received_monotonic_seconds=received
         )
+        ticket.may_overflow = inference.endpoint is not Endpoint.OTHER
+        ticket.generates = inference.endpoint is not Endpoint.EMBEDDINGS
         return await parts.proxy.serve(
             Exchange(
                 client=request,

@@ -58,6 +58,7 @@ class _Core:
         return render(
             self.books,
             replicas=self.dispatcher.routed_replicas(),
+            open_overflows=self.dispatcher.open_overflows(),
             routes_version=None if table is None else table.version,
             start_timestamp_seconds=self.start_timestamp_seconds,
             now_monotonic_seconds=self.clock.monotonic_seconds(),
@@ -134,7 +135,7 @@ def _load_routes(core: _Core, log: structlog.stdlib.BoundLogger) -> None:
         log.warning("routes_not_loaded", error=str(error))
         return
     if table is not None:
-        core.dispatcher.apply(table)
+        core.dispatcher.apply(table.without_overflows())
 
 
 @contextlib.asynccontextmanager

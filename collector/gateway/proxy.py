@@ -19,9 +19,15 @@ from collector.gateway.dispatch import Dispatcher, Shed
 from collector.gateway.headers import response_headers
 from collector.gateway.meters import AnswerMeter, Meter, StreamMeter
 from collector.gateway.openai_errors import error_event
+from collector.gateway.overflow_upstream import (
+    OverflowFailed,
+    OverflowUpstream,
+    overflow_answer_headers,
+)
 from collector.gateway.recording import record_answer, record_completion, record_first_content
 from collector.gateway.replies import message_of, refusal_reply, status_of
 from collector.gateway.request_body import InferenceRequest, upstream_body
+from collector.gateway.routing import ReplicaRoute
 from collector.gateway.upstream import Lost, Unreachable, Upstreams, read_piece
 from collector.model.ids import ReplicaId
 
@@ -61,6 +67,7 @@ class Proxy:
         self._clock = clock
         self._dispatcher = dispatcher
         self._upstreams = upstreams
+        self._overflow = OverflowUpstream(upstreams)
         self._write_timeout_seconds = write_timeout_seconds
 
     async def serve(self, exchange: Exchange) -> web.StreamResponse:
@@ -80,6 +87,7 @@ class Proxy:
             reason = FinishReason.STOPPED if stopping else FinishReason.CLIENT_GONE
             raise
         finally:
+            exchange.ticket.count_overflow_output(None)  # begun there, and cut before it was told
             self._dispatcher.finish(exchange.ticket, reason)
         return self._refusal(exchange, reason)
 
@@ -96,12 +104,17 @@ class Proxy:
                     raise Lost(FinishReason.UNREACHABLE) from shed
                 raise
             avoid = replica.replica_id
-            body = upstream_body(exchange.inference, upstream_model=replica.upstream_model)
             try:
-                answer = await self._upstreams.send(
-                    replica, path=exchange.path, headers=exchange.headers, body=body
+                return await self._send(exchange, replica)
+            except OverflowFailed as failed:
+                sends += failed.was_sent
+                if failed.may_cost:
+                    exchange.ticket.count_overflow_output(None)
+                if sends == MAX_SENDS or failed.reason is FinishReason.UPSTREAM_TIMEOUT:
+                    raise Lost(failed.reason) from failed
+                self._dispatcher.report_overflow_failed(
+                    exchange.ticket, was_sent=failed.was_sent, pause_seconds=failed.pause_seconds
                 )
-                return answer, await _first_piece(answer)
             except Unreachable:
                 was_unreachable = True
                 self._dispatcher.report_unreachable(exchange.ticket)
@@ -111,16 +124,33 @@ class Proxy:
                     raise
                 exchange.ticket.hold_again()
 
+    async def _send(
+        self, exchange: Exchange, replica: ReplicaRoute
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Raises Unreachable, Lost; of the overflow OverflowFailed."""
+        body = upstream_body(exchange.inference, upstream_model=replica.upstream_model)
+        if not exchange.ticket.is_overflow:
+            answer = await self._upstreams.send(
+                replica, path=exchange.path, headers=exchange.headers, body=body
+            )
+            return answer, await _first_piece(answer)
+        return await self._overflow.send(
+            replica,
+            service=exchange.ticket.book.service,
+            path=exchange.path,
+            headers=exchange.headers,
+            body=body,
+        )
+
     async def _relay(
         self, exchange: Exchange, answer: aiohttp.ClientResponse, first: bytes
     ) -> web.StreamResponse:
         is_stream = answer.content_type == "text/event-stream"
         meter = _meter(exchange.inference, answer, is_stream=is_stream)
-        client = web.StreamResponse(
-            status=answer.status,
-            reason=answer.reason,
-            headers=response_headers(answer.headers, is_stream=is_stream),
-        )
+        headers = response_headers(answer.headers, is_stream=is_stream)
+        if exchange.ticket.is_overflow:
+            headers = overflow_answer_headers(headers)
+        client = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         try:
             failure = await self._pass_on(exchange, answer, client, meter=meter, first=first)
         finally:

@@ -21,6 +21,8 @@ def record_answer(ticket: Ticket, meter: Meter) -> None:
         _record_gaps(ticket.book, meter, tokens=tokens)
     if meter.usage is not None and meter.usage.prompt_tokens:
         ticket.correct(meter.usage.prompt_tokens)
+    is_told = tokens is not None or meter.first_content_monotonic_seconds is not None
+    ticket.count_overflow_output(_output_tokens(ticket.book, meter) if is_told else None)
 
 
 def record_completion(ticket: Ticket, meter: Meter, *, now_monotonic_seconds: float) -> None:
@@ -28,7 +30,9 @@ def record_completion(ticket: Ticket, meter: Meter, *, now_monotonic_seconds: fl
     book = ticket.book
     elapsed = now_monotonic_seconds - ticket.received_monotonic_seconds
     book.latency[Sli.END_TO_END_LATENCY].observe(elapsed)
-    book.output_tokens += _output_tokens(book, meter)
+    tokens = _output_tokens(book, meter)
+    book.output_tokens += tokens
+    book.told_answers += tokens > 0
 
 
 def _record_gaps(book: ServiceBook, meter: Meter, *, tokens: int | None) -> None:

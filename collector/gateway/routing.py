@@ -5,13 +5,22 @@ controller that lost its leadership has a lower epoch and is refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
 from collector.errors import GatewayError
-from collector.model.catalogue import Catalogue, Service, Sli, UrlTarget, Variant
+from collector.model.catalogue import (
+    ActionKind,
+    Catalogue,
+    Overflow,
+    Service,
+    Sli,
+    UrlTarget,
+    Variant,
+)
 from collector.model.ids import ReplicaId, ServiceName, TierName
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import Replica, ReplicaState
 
 
@@ -23,6 +32,31 @@ class ReplicaRoute:
     base_url: str  # http://host:port; the request's own path is appended
     upstream_model: str | None  # the model's name at the engine; None: as the client said
     keep_alive: bool  # False: a connection per request
+    api_key_file: str | None = None  # of an overflow: where the key for this very address is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowRoute:
+    """The overflow of one service, and the grant under which it may be used."""
+
+    grant: OverflowGrant
+    target: Overflow
+
+    @property
+    def replica(self) -> ReplicaRoute:
+        """It as one more that may get requests."""
+        return ReplicaRoute(
+            replica_id=overflow_id(self.grant.service),
+            base_url=self.target.base_url,
+            upstream_model=self.target.model,
+            keep_alive=True,
+            api_key_file=self.target.api_key_file,
+        )
+
+
+def overflow_id(service: ServiceName) -> ReplicaId:
+    """The name under which requests at the overflow are counted; no replica has it."""
+    return ReplicaId(f"{service}/overflow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +71,7 @@ class ServiceRoute:
     max_in_flight_per_replica: int | None  # None: no limit
     thresholds_seconds: Mapping[Sli, tuple[float, ...]]  # objectives' thresholds, rising
     replicas: tuple[ReplicaRoute, ...]
+    overflow: OverflowRoute | None = None  # None: closed, or there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +85,11 @@ class RoutingTable:
     def supersedes(self, other: "RoutingTable | None") -> bool:
         """Whether this one is newer; every table is newer than none."""
         return other is None or (self.epoch, self.version) > (other.epoch, other.version)
+
+    def without_overflows(self) -> "RoutingTable":
+        """The same with every overflow closed: a grant is for the gateway that was told of it."""
+        closed = tuple(replace(each, overflow=None) for each in self.services)
+        return replace(self, services=closed)
 
 
 _CODEC: TypeAdapter[RoutingTable] = TypeAdapter(RoutingTable)
@@ -71,17 +111,30 @@ def decode_table(raw: bytes) -> RoutingTable:
 
 
 def routing_table(
-    catalogue: Catalogue, replicas: Sequence[Replica], *, epoch: int, version: int
+    catalogue: Catalogue,
+    replicas: Sequence[Replica],
+    *,
+    epoch: int,
+    version: int,
+    overflows: Sequence[OverflowGrant] = (),
 ) -> RoutingTable:
     """Every service of the catalogue with its serving replicas; sleeping ones have none.
 
-    Replicas of services that are not declared, and those without an address, are left out.
+    Replicas of services that are not declared, and those without an address, are left out. So are
+    grants that the authority in force does not allow: it may have changed since they were given.
     """
-    services = tuple(_service_route(service, replicas) for service in catalogue.services)
+    may_act = catalogue.authority.may_act(ActionKind.OVERFLOW)
+    grants = {each.service: each for each in overflows if may_act}
+    services = tuple(
+        _service_route(service, replicas, grant=grants.get(service.name))
+        for service in catalogue.services
+    )
     return RoutingTable(epoch=epoch, version=version, services=services)
 
 
-def _service_route(service: Service, replicas: Sequence[Replica]) -> ServiceRoute:
+def _service_route(
+    service: Service, replicas: Sequence[Replica], *, grant: OverflowGrant | None
+) -> ServiceRoute:
     return ServiceRoute(
         service=service.name,
         models=service.models,
@@ -91,6 +144,9 @@ def _service_route(service: Service, replicas: Sequence[Replica]) -> ServiceRout
         max_in_flight_per_replica=service.max_in_flight_per_replica,
         thresholds_seconds=_thresholds_seconds(service),
         replicas=tuple(_replica_routes(service, replicas)),
+        overflow=OverflowRoute(grant=grant, target=service.overflow)
+        if grant and service.overflow
+        else None,
     )
 
 

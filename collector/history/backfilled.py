@@ -94,6 +94,10 @@ class BackfilledHistory:
             levels=levels,
         )
 
+    def move(self, *, by_seconds: float) -> None:
+        """Of what was appended; Prometheus has a clock of its own."""
+        self._live.move(by_seconds=by_seconds)
+
     def history(
         self,
         *,

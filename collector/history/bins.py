@@ -76,6 +76,16 @@ class BinRing:
             self._ring(signal).add_levels(rows=rows, slots=slots, seconds=seconds, levels=values)
         self.frontier_seconds = end
 
+    def move(self, *, by_seconds: float) -> None:
+        """Everything lies so much later, or earlier, by whole bins: the clock was set."""
+        if self.newest_bin is None or not math.isfinite(by_seconds):
+            return
+        bins = round(by_seconds / self.bin_seconds)
+        for ring in self._rings.values():
+            ring.roll(bins % self.bin_count)
+        self.newest_bin += bins
+        self.frontier_seconds += bins * self.bin_seconds
+
     def cells(self, *, services: tuple[ServiceName, ...], first_bin: int, bin_count: int) -> Cells:
         """These bins as copies. Never measured, not measured yet or no longer kept: no cover."""
         values = np.zeros((PARTS, len(SIGNALS), len(services), bin_count))
@@ -211,6 +221,10 @@ class _Ring:
         """Replaces these slots of a service."""
         row = self.row(service)  # first: it may make room
         self._cells[:, row, slots] = values
+
+    def roll(self, slot_count: int) -> None:
+        """Every cell goes so many slots on."""
+        self._cells = np.roll(self._cells, slot_count, axis=-1)
 
     def clear(self, slots: _Slots) -> None:
         """Empties these slots."""

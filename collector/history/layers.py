@@ -92,6 +92,12 @@ class LayeredHistory:
         elif self.ring.frontier_seconds > frontier:
             self.shelve(until_seconds=self.ring.frontier_seconds)
 
+    def move(self, *, by_seconds: float) -> None:
+        """See `HistoryStore.move`. Coarse bins that are closed already stay where they are."""
+        self.ring.move(by_seconds=by_seconds)
+        if by_seconds < 0 and math.isfinite(self.ring.frontier_seconds):
+            self._forget_after(self.ring.frontier_seconds)
+
     def history(
         self,
         *,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from collector.model.ids import PoolName, ServiceName, TierName, VariantName
+from collector.model.calendar import CalendarEvent
+from collector.model.ids import PoolName, QuotaName, ServiceName, TierName, VariantName
 from collector.model.replica import EngineKind
 
 
@@ -101,6 +102,8 @@ class Variant:
     keep_alive: bool = True  # False: one connection per request (llama.cpp's server needs it)
     capacity_prior: CapacityPrior | None = None  # None: probed at the first start
     match: Mapping[str, str] = field(default_factory=dict)  # labels its series have in Prometheus
+    is_spot: bool = False  # its replicas may be taken away at any time
+    quota: QuotaName | None = None  # limits the replicas of several variants together
 
     def __post_init__(self) -> None:
         if self.memory_bytes <= 0:
@@ -112,6 +115,26 @@ class Variant:
                 f"0 <= min_replicas <= max_replicas must hold, got {self.min_replicas} and "
                 f"{self.max_replicas}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """An OpenAI-compatible API that may take what a service's own replicas cannot carry, for money."""
+
+    base_url: str  # without /v1; the request's own path is appended
+    model: str  # the model's name there
+    price_per_million_prompt_tokens: float  # same money as the tier's price
+    price_per_million_output_tokens: float
+    max_requests_in_flight: int
+    max_cost_per_hour: float  # of tokens, over any hour
+    api_key_file: str | None = None  # absolute; read by the gateway alone. None: no key is sent
+
+    def cost(self, *, prompt_tokens: float, output_tokens: float) -> float:
+        """Money for so many tokens."""
+        return (
+            prompt_tokens * self.price_per_million_prompt_tokens
+            + output_tokens * self.price_per_million_output_tokens
+        ) / 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +150,8 @@ class Service:
     hold_timeout_seconds: float  # how long the gateway holds a request for it
     max_held_requests: int  # above it, requests are shed with 429
     max_in_flight_per_replica: int | None = None  # None: no limit at the gateway
+    calendar: tuple[CalendarEvent, ...] = ()  # when more will be asked for than the past tells
+    overflow: Overflow | None = None  # None: nothing leaves
 
 
 class PoolKind(StrEnum):
@@ -159,6 +184,18 @@ class MemoryPool:
         return self.capacity_bytes - self.reserve_bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A limit on the replicas of all variants that name it, of whatever service."""
+
+    name: QuotaName
+    max_replicas: int  # draining ones count until they are gone
+
+    def __post_init__(self) -> None:
+        if self.max_replicas < 0:
+            raise ValueError(f"max_replicas must not be negative, got {self.max_replicas}")
+
+
 class Mode(StrEnum):
     """Whether anything is carried out at all."""
 
@@ -180,6 +217,7 @@ class ActionKind(StrEnum):
     SCALE = "scale"
     SWAP = "swap"
     RESHAPE = "reshape"
+    OVERFLOW = "overflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +230,10 @@ class Authority:
     def level(self, kind: ActionKind) -> AuthorityLevel:
         """The level for one kind of action; `advise` unless it was declared."""
         return self.levels.get(kind, AuthorityLevel.ADVISE)
+
+    def may_act(self, kind: ActionKind) -> bool:
+        """Whether that kind of action is carried out without asking anybody."""
+        return self.mode is Mode.ACTIVE and self.level(kind) is AuthorityLevel.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +252,7 @@ class Control:
     stale_after_seconds: float = 20.0  # a reading older than this allows no scale-in
     start_retry_seconds: float = 30.0  # after a failed start; doubles with every further failure
     start_retry_max_seconds: float = 600.0
+    max_spot_ratio: float = 0.5  # of what is sized; the rest is on variants that are not spot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +266,7 @@ class Catalogue:
     authority: Authority
     control: Control
     digest: str  # of the file's bytes; goes into every decision
+    quotas: tuple[Quota, ...] = ()
 
     def service(self, name: ServiceName) -> Service | None:
         """The declared service; None for a name that is not (or no longer) in the file."""

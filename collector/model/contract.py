@@ -50,6 +50,11 @@ class GatewaySignal(StrEnum):
     FINISHED_REQUESTS_TOTAL = "finished_requests_total"  # by service and outcome
     ADMITTED_PROMPT_TOKENS_TOTAL = "admitted_prompt_tokens_total"
     OUTPUT_TOKENS_TOTAL = "output_tokens_total"
+    OVERFLOW_OPEN = "overflow_open"
+    OVERFLOW_REQUESTS_TOTAL = "overflow_requests_total"
+    OVERFLOW_PROMPT_TOKENS_TOTAL = "overflow_prompt_tokens_total"
+    OVERFLOW_OUTPUT_TOKENS_TOTAL = "overflow_output_tokens_total"
+    OVERFLOW_IN_FLIGHT_REQUESTS = "overflow_in_flight_requests"
     IN_FLIGHT_REQUESTS = "in_flight_requests"
     REPLICA_IN_FLIGHT_REQUESTS = "replica_in_flight_requests"  # by replica
     HELD_REQUESTS = "held_requests"
@@ -215,6 +220,9 @@ class VersionRange:
         return above and (self.upper is None or version < self.upper)
 
 
+_ANY_VERSION = VersionRange(lower=(0,))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesSource:
     """One way an engine has told a signal."""
@@ -252,6 +260,9 @@ class Endpoint:
     observer_safe: VersionRange | None  # versions in which it may be polled; None: never
     note: str
     version_key: str | None = None  # of the JSON object it answers, where that tells the version
+    sleep_key: str | None = (
+        None  # of the same object, there only in builds that can sleep when idle
+    )
 
 
 class AdviceTopic(StrEnum):
@@ -295,6 +306,9 @@ class Contract:
     cannot_see: Mapping[CanonicalSignal, str]  # {signal: why, in one sentence}
     title: str = ""  # its makers' name for it
     keep_alive: bool = True  # False: an open connection holds one of its few threads
+    idle_sleep_words: tuple[
+        str, ...
+    ] = ()  # of a command or environment that lets it sleep when idle
     label_names: Mapping[str, str] = field(default_factory=dict)  # {label of some versions: ours}
     label_versions: Mapping[str, VersionRange] = field(default_factory=dict)  # of the same keys
     measured_labels: frozenset[str] = frozenset()  # of info series: told at the start, not set
@@ -320,14 +334,19 @@ class Contract:
                 return endpoint.path
         return None
 
+    @property
+    def has_unsafe_pages(self) -> bool:
+        """Whether in some version a look at its page keeps the model awake: ask which one it is first."""
+        ranges = [each.observer_safe for each in self.endpoints if each.serves_metrics]
+        return any(each not in (None, VersionRange(), _ANY_VERSION) for each in ranges)
+
     def version_endpoint(self) -> Endpoint | None:
         """Where the engine tells its version, if any version may be asked; None: nowhere."""
-        anybody = VersionRange(lower=(0,))
         return next(
             (
                 each
                 for each in self.endpoints
-                if each.version_key and each.observer_safe in (VersionRange(), anybody)
+                if each.version_key and each.observer_safe in (VersionRange(), _ANY_VERSION)
             ),
             None,
         )

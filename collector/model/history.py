@@ -28,7 +28,8 @@ class Signal(StrEnum):
     ABORTED_REQUESTS = "aborted_requests"
     SHED_REQUESTS = "shed_requests"
     ADMITTED_PROMPT_TOKENS = "admitted_prompt_tokens"
-    OUTPUT_TOKENS = "output_tokens"
+    OUTPUT_TOKENS = "output_tokens"  # of completed requests, when they complete
+    ENGINE_OUTPUT_TOKENS = "engine_output_tokens"  # as the engines produce them
     PENDING_REQUESTS = "pending_requests"  # in flight + held; gauge
     # Per objective: events that count for it, and those at or under its threshold. Requests that were
     # shed or failed are judged, and bad, for time to first token and availability.

@@ -11,6 +11,7 @@ ServiceName = NewType("ServiceName", str)
 VariantName = NewType("VariantName", str)
 TierName = NewType("TierName", str)
 PoolName = NewType("PoolName", str)
+QuotaName = NewType("QuotaName", str)
 ReplicaId = NewType("ReplicaId", str)
 """Unique for ever; chosen before the replica exists, so that it can be journaled first."""
 DecisionId = NewType("DecisionId", str)

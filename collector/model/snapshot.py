@@ -44,6 +44,9 @@ class TrafficView:
     in_flight_requests: Number  # forwarded to a replica, not finished
     held_requests: Number  # waiting for a replica to wake or start
     oldest_held_seconds: Number  # age of the longest held one; 0 when none is held
+    overflow_prompt_tokens_total: Number = _GATEWAY_NOT_READ_YET  # sent to the overflow, to be paid
+    overflow_output_tokens_total: Number = _GATEWAY_NOT_READ_YET
+    overflow_in_flight_requests: Number = _GATEWAY_NOT_READ_YET  # a part of in_flight_requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collector.contract.loader import load_contracts
 from collector.gateway.books import Books, FinishReason
 from collector.gateway.exposition import render
 from collector.gateway.request_body import PromptSize
+from collector.gateway.routing import overflow_id
 from collector.model.catalogue import Sli
 from collector.model.contract import GatewaySignal as G
 from collector.model.ids import ReplicaId, ServiceName
@@ -39,6 +40,8 @@ def busy_books():
     for reason in (FinishReason.ANSWERED, FinishReason.ANSWERED, FinishReason.QUEUE_FULL):
         book.open_ticket(size=SIZE, received_monotonic_seconds=1.0).finish(reason)
     book.open_ticket(size=SIZE, received_monotonic_seconds=5.0).assign(R1)
+    abroad = book.open_ticket(size=SIZE, received_monotonic_seconds=6.0)
+    abroad.assign_to_overflow(overflow_id(CHAT))
     book.open_ticket(size=SIZE, received_monotonic_seconds=15.0)
     book.latency[Sli.TIME_TO_FIRST_TOKEN].observe(0.6)
     book.latency[Sli.INTER_TOKEN_LATENCY].observe(0.01, weight=2.5)
@@ -57,21 +60,31 @@ def test_what_the_gateway_counts_is_what_is_read():
         "at r1": page.number(G.REPLICA_IN_FLIGHT_REQUESTS, R1),
         "at r2": page.number(G.REPLICA_IN_FLIGHT_REQUESTS, R2),
         "held": page.number(G.HELD_REQUESTS, CHAT),
+        "given to the overflow": page.number(G.OVERFLOW_REQUESTS_TOTAL, CHAT),
+        "at the overflow": page.number(G.OVERFLOW_IN_FLIGHT_REQUESTS, CHAT),
+        "overflow prompt tokens": page.number(G.OVERFLOW_PROMPT_TOKENS_TOTAL, CHAT),
+        "overflow output tokens": page.number(G.OVERFLOW_OUTPUT_TOKENS_TOTAL, CHAT),
+        "overflow open": page.number(G.OVERFLOW_OPEN, CHAT),
         "oldest": page.number(G.OLDEST_HELD_SECONDS, CHAT),
         "start": page.number(G.START_TIMESTAMP_SECONDS),
         "routes": page.number(G.ROUTES_VERSION),
         "idle": page.number(G.ARRIVED_REQUESTS_TOTAL, EMBED),
     }
     assert {name: reading.value for name, reading in read.items()} == {
-        "arrived": 5,
+        "arrived": 6,
         "completed": 2,
         "failed": 0,
         "aborted": 0,
         "shed": 1,
-        "in flight": 1,
+        "in flight": 2,
         "at r1": 1,
         "at r2": 0,
         "held": 1,
+        "given to the overflow": 1,
+        "at the overflow": 1,
+        "overflow prompt tokens": 10,
+        "overflow output tokens": 0,
+        "overflow open": 0,
         "oldest": 5,
         "start": 1234.5,
         "routes": 3,

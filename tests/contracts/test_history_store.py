@@ -38,6 +38,9 @@ class ReopenedDayFiles:
         store.close()
         store.tidy()
 
+    def move(self, **by):
+        self._opened().move(**by)
+
     def history(self, **question):
         return self._opened().history(**question)
 
@@ -189,6 +192,45 @@ def test_after_the_clock_was_set_back_the_future_is_forgotten(store):
     assert bins(store, 1009)[0] == [0, 0, 1]
     add(store, 1030, 1040, 4)
     assert bins(store, 1039) == ([0, 0, 4], [0, 0, 4], [0, 0, 10])
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(20.0, id="forward"),
+        pytest.param(-20.0, id="back"),
+        pytest.param(1e6, id="far-forward"),
+        pytest.param(-1000.0, id="far-back"),
+    ],
+)
+def test_after_the_clock_was_set_what_happened_lately_lies_by_the_new_one(by, tmp_path):
+    store = _memory(tmp_path)
+    add(store, 1000, 1010, 1)
+    add(store, 1020, 1030, 9)
+    store.move(by_seconds=by)
+    assert bins(store, 1029 + by) == ([1, 0, 9], [1, 0, 9], [10, 0, 10])
+    add(store, 1030 + by, 1040 + by, 4)
+    assert bins(store, 1039 + by)[0] == [0, 9, 4]
+
+
+def test_a_clock_set_by_half_a_bin_counts_no_time_twice(tmp_path):
+    store = _memory(tmp_path)
+    add(store, 1000, 1030, 3)
+    store.move(by_seconds=26.0)
+    add(store, 1056, 1066, 10)  # four seconds of it are covered already
+    assert bins(store, 1066) == ([1, 1, 6], [1, 1, 6], [10, 10, 6])
+
+
+def test_a_clock_set_before_anything_was_seen_moves_nothing(store):
+    store.move(by_seconds=3600.0)
+    assert bins(store, 1005) == ([0, 0, 0], [0, 0, 0], [0, 0, 0])
+
+
+def test_coarse_bins_that_are_closed_stay_when_the_clock_is_set_and_none_lies_ahead(tmp_path):
+    store = _memory(tmp_path)
+    add(store, 1000, 1100, 10)
+    store.move(by_seconds=-50.0)
+    assert bins(store, 1099, window=100, bin_seconds=50)[0] == [5, 0]
 
 
 def test_what_was_returned_does_not_change_later(store):

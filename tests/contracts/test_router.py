@@ -10,9 +10,11 @@ from autoscaler.actuators.gateway_router import GatewayRouter
 from autoscaler.ports import Router
 from collector.errors import GatewayError
 from collector.gateway.client import GatewayClient
-from collector.model.ids import ReplicaId
+from collector.model.catalogue import ActionKind, Authority, AuthorityLevel, Catalogue, Mode
+from collector.model.ids import ReplicaId, ServiceName
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import ReplicaState
-from support.builders import make_catalogue, make_replica
+from support.builders import make_catalogue, make_overflow, make_replica, make_service
 from support.fakes import FakeRouter
 from support.gateways import GatewayUnderTest, running_gateway
 
@@ -104,3 +106,38 @@ async def test_a_deposed_controller_cannot_write_routes(tmp_path: Path) -> None:
         await gateway_router(gateway.admin, epoch=2).write_routes([])
         with pytest.raises(GatewayError, match="refused the routes"):
             await gateway_router(gateway.admin, epoch=1).write_routes([])
+
+
+def with_overflow(**authority: str) -> Catalogue:
+    levels = {ActionKind.OVERFLOW: AuthorityLevel(authority.get("level", "auto"))}
+    mode = Mode(authority.get("mode", "active"))
+    return make_catalogue(
+        make_service(overflow=make_overflow()), authority=Authority(mode=mode, levels=levels)
+    )
+
+
+@pytest.mark.parametrize(
+    ("authority", "is_open"),
+    [
+        pytest.param({}, True, id="auto"),
+        pytest.param({"level": "advise"}, False, id="advise"),
+        pytest.param({"level": "deny"}, False, id="deny"),
+        pytest.param({"mode": "dry_run"}, False, id="dry-run"),
+    ],
+)
+async def test_a_grant_opens_an_overflow_only_under_an_authority_that_allows_it(
+    tmp_path: Path, authority: dict[str, str], is_open: bool
+) -> None:
+    async with running_gateway(tmp_path) as gateway:
+        router = GatewayRouter(gateway.admin, catalogue=lambda: with_overflow(**authority), epoch=1)
+        grant = OverflowGrant(
+            service=ServiceName("chat"),
+            granted_timestamp_seconds=1.0,
+            lease_seconds=60.0,
+            share_ratio=0.5,
+            budget=1.0,
+        )
+        await router.write_routes((), overflows=(grant,))
+        assert await gateway.value("foresail_overflow_open", service="chat") == is_open
+        await router.write_routes(())
+        assert await gateway.value("foresail_overflow_open", service="chat") == 0

@@ -55,7 +55,7 @@ def views(rounds):
         at = 100.0 + 5 * number
         replicas = [replica(name, counts, at=at) for name, counts in pages.items()]
         last = EngineTotals(
-            service=CHAT, now_timestamp_seconds=at, replicas=replicas, before=before, last=last
+            service=CHAT, counted_timestamp_seconds=at, replicas=replicas, before=before, last=last
         ).view()
         before = {view.replica.replica_id: view for view in replicas}
         yield last

@@ -90,6 +90,47 @@ def test_labels_that_cannot_be_are_told(labels: str, message: str) -> None:
     assert line.endswith(message)
 
 
+LENT = "quotas: {lent: {max_replicas: 3}}\n"
+
+
+def lent(*, quota: str = "lent", minimum: int = 1) -> str:
+    """The catalogue with a spot variant in a quota."""
+    given = f"pool: desk\n        spot: true\n        quota: {quota}\n        memory: 2GiB"
+    text = CATALOGUE.replace("pool: desk\n        memory: 2GiB", given, 1)
+    return LENT.replace("3", "2") + text.replace("min_replicas: 1", f"min_replicas: {minimum}", 1)
+
+
+def test_spot_and_quota_of_a_variant_arrive() -> None:
+    catalogue = parsed(lent())
+    variant = catalogue.services[0].variants[0]
+    assert (variant.is_spot, variant.quota) == (True, "lent")
+    assert [(each.name, each.max_replicas) for each in catalogue.quotas] == [("lent", 2)]
+    other = catalogue.services[1].variants[0]
+    assert (other.is_spot, other.quota) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            lent(quota="lend"),
+            "quota is 'lend', which is not declared under quotas; did you mean 'lent'?",
+            id="name",
+        ),
+        pytest.param(
+            lent(minimum=3),
+            "quotas.lent.max_replicas is 2, but the min_replicas of its variants are 3 together",
+            id="too-small-for-the-minimum",
+        ),
+        pytest.param(
+            "control: {max_spot: 150%}\n" + CATALOGUE, "control.max_spot is", id="more-than-all"
+        ),
+    ],
+)
+def test_a_quota_or_a_share_of_spot_that_cannot_be_is_told(text: str, message: str) -> None:
+    assert any(message in line for line in told(text.encode()))
+
+
 UUID = "GPU-0a1b2c3d-0a1b-0a1b-0a1b-0123456789ab"
 
 
@@ -190,7 +231,7 @@ BROKEN = {
     "unknown key like none": (
         "owner: me", "zzz: me",
         "10: services.chat.zzz is not a known key; known here: models, owner, tier, objectives, "
-        "hold_timeout, max_held_requests, max_in_flight_per_replica, match, variants",
+        "hold_timeout, max_held_requests, max_in_flight_per_replica, match, calendar, overflow, variants",
     ),
     "unknown key of a process": (
         "required_files:", "require_files:",
@@ -394,6 +435,10 @@ BROKEN = {
         "        pool: desk\n        memory: 2GiB", "        pool: rack\n        memory: 2GiB",
         "17: services.chat.variants.llama.pool is 'rack', which is not declared under pools; declared "
         "are: desk",
+    ),
+    "quota that is not there": (
+        "        pool: desk\n        memory: 2GiB", "        pool: desk\n        quota: lent\n        memory: 2GiB",
+        "18: services.chat.variants.llama.quota is 'lent', but nothing is declared under quotas; add it there",
     ),
     "reserve of everything": (
         "reserve: 4GiB", "reserve: 24GiB",

@@ -1,7 +1,10 @@
 """A service without a gateway: its engines' totals together, arrivals by conservation."""
 
+from dataclasses import replace
+
 import pytest
 
+from collector.engine_totals import counted_timestamp_seconds
 from collector.increments import increments
 from collector.model.catalogue import Sli
 from collector.model.contract import SleepState
@@ -61,15 +64,21 @@ class Fleet:
         self.snapshot = None
         self.before = None
 
-    def look(self, pages, *, states=None, catalogue=CATALOGUE):
-        """One round; a page that is None is a replica that does not answer."""
+    def look(self, pages, *, states=None, catalogue=CATALOGUE, scraped_at=None):
+        """One round; a page that is None is a replica that does not answer.
+
+        `scraped_at` is when a Prometheus has read the pages, of those that were not read right now.
+        """
         self.at += 5
+        scraped_at = scraped_at or {}
         states = states or {}
         self.before, self.snapshot = (
             self.snapshot,
             snapshot_of(
                 *(
-                    failed(key, at=self.at) if text is None else answered(key, text, at=self.at)
+                    failed(key, at=self.at)
+                    if text is None
+                    else answered(key, text, at=scraped_at.get(key, self.at))
                     for key, text in pages.items()
                 ),
                 at=self.at,
@@ -173,6 +182,54 @@ def test_one_silent_engine_makes_the_service_stale_and_nothing_is_lost():
     assert view.traffic.completed_requests_total == Fresh(
         value=7.0, observed_timestamp_seconds=115.0, source="engines"
     )
+
+
+def test_a_value_that_is_no_number_once_loses_nothing():
+    fleet = Fleet()
+    fleet.look({"r1": page(stop=5)})
+    view = fleet.look({"r1": page(stop="NaN")})
+    assert isinstance(view.traffic.completed_requests_total, Stale)
+    view = fleet.look({"r1": page(stop=9)})
+    assert traffic(view)["completed"] == 4
+
+
+def test_between_two_scrapes_the_totals_stand_for_the_last_whole_round():
+    fleet = Fleet()
+    both = {"r1": page(stop=5), "r2": page(stop=5)}
+    view = fleet.look(both, scraped_at={"r1": 93, "r2": 104})  # looked at 105
+    assert view.traffic.arrived_requests_total.observed_timestamp_seconds == 104
+    view = fleet.look(both | {"r1": page(stop=9)}, scraped_at={"r1": 108, "r2": 104})
+    assert view.traffic.completed_requests_total == Fresh(
+        value=4.0, observed_timestamp_seconds=104, source="engines"
+    )
+    assert fleet.increments().increases == {}
+    view = fleet.look({"r1": page(stop=9), "r2": page(stop=8)}, scraped_at={"r1": 108, "r2": 114.5})
+    assert view.traffic.completed_requests_total == Fresh(
+        value=7.0, observed_timestamp_seconds=114.5, source="engines"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pages", "before", "moment"),
+    [
+        pytest.param([], 50.0, 50.0, id="no-page"),
+        pytest.param([60.0, 70.0], None, 70.0, id="first-look"),
+        pytest.param([60.0, 70.0], 50.0, 70.0, id="all-newer"),
+        pytest.param([60.0, 50.0], 50.0, 50.0, id="one-as-old"),
+        pytest.param([40.0, 45.0], 50.0, 50.0, id="the-newest-replica-went"),
+        pytest.param([20.0, 25.0], 50.0, 25.0, id="the-clock-was-set-back"),
+    ],
+)
+def test_a_round_stands_for_its_newest_page_once_all_are_new(pages, before, moment):
+    fleet = Fleet()
+    if before is not None:
+        fleet.look({"r1": page()}, scraped_at={"r1": before})
+    last = [fleet.snapshot.service(CHAT)] if fleet.snapshot else []
+    if last:  # Fleet looks at 105: a page of 50 is stale there
+        (view,) = last
+        total = Fresh(value=0.0, observed_timestamp_seconds=before, source="engines")
+        last = [replace(view, traffic=replace(view.traffic, output_tokens_total=total))]
+    assert counted_timestamp_seconds(pages, last=last, limit_seconds=20.0) == moment
 
 
 @pytest.mark.parametrize("state", [ReplicaState.LOADING, ReplicaState.ASLEEP, ReplicaState.FAILED])

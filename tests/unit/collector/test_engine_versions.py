@@ -82,6 +82,7 @@ def test_an_engine_that_fell_silent_is_asked_again():
         pytest.param("[]", MissingReason.SERIES_ABSENT, id="no object"),
         pytest.param("{}", MissingReason.SERIES_ABSENT, id="no version"),
         pytest.param('{"version": 3}', MissingReason.SERIES_ABSENT, id="a number"),
+        pytest.param('{"version": "0.0"}', MissingReason.CANNOT_SEE, id="zeros"),
         pytest.param('{"version": " "}', MissingReason.SERIES_ABSENT, id="empty"),
         pytest.param(json.dumps({"version": "9" * 101}), MissingReason.SERIES_ABSENT, id="long"),
     ],
@@ -117,7 +118,7 @@ def test_a_replica_that_went_is_forgotten():
         (EngineKind.VLLM, ReplicaState.LOADING, False),
         (EngineKind.VLLM, ReplicaState.ASLEEP, False),
         (EngineKind.TGI, ReplicaState.SERVING, True),
-        (EngineKind.LLAMA_CPP, ReplicaState.SERVING, False),  # its page tells no usable version
+        (EngineKind.LLAMA_CPP, ReplicaState.SERVING, True),
         (EngineKind.OLLAMA, ReplicaState.SERVING, False),  # it has no page to read
     ],
 )

@@ -8,6 +8,8 @@ from collector.increments import increments
 from collector.model.catalogue import Sli
 from collector.model.history import Signal
 from collector.model.reading import Missing, MissingReason
+from collector.model.snapshot import Snapshot
+from support.builders import make_overflow, make_replica_view
 from support.collector_worlds import (
     CHAT,
     answered,
@@ -179,3 +181,30 @@ def test_rounding_of_weighted_buckets_is_no_restart():
     after = seen(105, ttft=(("0.5", 0.1), ("1.0", 0.3), ("+Inf", 0.4)))
     found = between(before, after)
     assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("overflow", "tokens"),
+    [
+        pytest.param((0, 90, 0), 70.0, id="both-together"),
+        pytest.param((0, 10, 0), None, id="a-counter-that-fell-tells-nothing"),
+    ],
+)
+def test_what_an_overflow_produces_is_asked_for_too(
+    overflow: tuple[float, float, float], tokens: float | None
+) -> None:
+    declared = replace(make_service(), overflow=make_overflow())
+    catalogue = make_catalogue(declared)
+
+    def looked(at: float, *, produced: float, told: tuple[float, float, float]) -> Snapshot:
+        page = answered("gateway", gateway_page(overflow=told), at=at)
+        snapshot = snapshot_of(page, at=at + 1, catalogue=catalogue)
+        view = make_replica_view("r1", service=CHAT, at=at, output_tokens_total=produced)
+        return replace(snapshot, replicas=(view,))
+
+    found = between(
+        looked(100, produced=500.0, told=(0, 40, 0)),
+        looked(105, produced=520.0, told=overflow),
+        catalogue,
+    )
+    assert increase(found, Signal.ENGINE_OUTPUT_TOKENS) == tokens

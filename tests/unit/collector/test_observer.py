@@ -1,6 +1,7 @@
 """One round of looking with fakes at every port."""
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
 
@@ -10,13 +11,15 @@ from collector.clock import VirtualClock
 from collector.errors import TransientSourceError
 from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer, ObserverPorts, gateway_target, scrape_targets
+from collector.model.catalogue import ProcessTarget, UrlTarget
 from collector.model.history import Signal
 from collector.model.observation import ObserveStep
-from collector.model.reading import Fresh, Missing, Stale
+from collector.model.reading import Fresh, Missing, MissingReason, Stale
 from collector.model.replica import EngineKind, ReplicaState
 from collector.model.snapshot import Problem
 from collector.ports import ScrapeTarget
 from support.collector_worlds import (
+    CAPTURES,
     CHAT,
     CONTRACTS,
     LLAMA,
@@ -65,15 +68,28 @@ class Probe:
         return Fresh(value=value, observed_timestamp_seconds=at, source="host")
 
 
+class SetClock(VirtualClock):
+    """A host's clock that somebody sets."""
+
+    offset_seconds = 0.0
+
+    def set_by(self, seconds):
+        self.offset_seconds += seconds
+
+    def timestamp_seconds(self):
+        return super().timestamp_seconds() + self.offset_seconds
+
+
 class World:
     def __init__(
         self, *, read_timeout_seconds=5.0, replicas=None, engine=EngineKind.LLAMA_CPP, **ports
     ):
-        self.clock = VirtualClock(1000.0)
+        self.clock = SetClock(10_000.0)
         self.reader = FakeExpositionReader(clock=self.clock)
         self.reader.pages = {
             "gateway": gateway_page(arrived=1, replicas=[("r1", 2)]),
             "r1": capture(LLAMA, "metrics_load_c8"),
+            "r1#version": (CAPTURES / LLAMA / "props_idle.json").read_text(),
         }
         self.directory = Directory(*(replicas or (make_replica(),)))
         self.probe = Probe(self.clock)
@@ -87,8 +103,7 @@ class World:
                 history_store=self.store,
                 clock=self.clock,
                 catalogue_source=lambda: self.catalogue,
-                version_reader=self.reader,
-                **ports,
+                **{"version_reader": self.reader, **ports},
             ),
             contracts=CONTRACTS,
             gateway=gateway_target("/run/gateway.sock"),
@@ -127,6 +142,20 @@ async def test_increases_reach_the_history():
     assert world.arrived() == 7
 
 
+@pytest.mark.parametrize("by", [3600.0, -3600.0], ids=["forward", "back"])
+async def test_what_was_counted_before_the_clock_was_set_is_still_known(by):
+    world = World()
+    await world.observer.observe()
+    await world.clock.advance(5)
+    world.reader.pages["gateway"] = gateway_page(arrived=8)
+    await world.observer.observe()
+    world.clock.set_by(by)
+    await world.clock.advance(5)
+    snapshot = await world.observer.observe()
+    assert any("clock was set" in each.message for each in snapshot.problems)
+    assert world.arrived() == 7
+
+
 async def test_a_silent_source_is_counted_and_does_not_blind_the_others():
     world = World()
     await world.observer.observe()
@@ -159,6 +188,15 @@ async def test_a_hanging_probe_is_not_started_twice():
     world.probe.release.set()
     await world.observer.close()
     assert isinstance((await world.observer.observe()).replicas[0].memory_bytes, Fresh)
+
+
+async def test_a_probe_that_hangs_holds_nobody_up_at_the_end():
+    world = World(read_timeout_seconds=0.05)
+    world.probe.release.clear()
+    await world.observer.observe()
+    async with asyncio.timeout(2):
+        await world.observer.close()
+    world.probe.release.set()
 
 
 @pytest.mark.parametrize("error", [TimeoutError("the mount is slow"), OSError("no /proc")])
@@ -296,3 +334,82 @@ def test_a_connection_is_kept_only_where_contract_and_variant_agree(engine, decl
         gateway=None,
     )
     assert target.keep_alive is kept
+
+
+def props(build, *, sleeps=True):
+    """What llama.cpp's server tells of itself; builds that cannot sleep do not say whether they do."""
+    return json.dumps({"build_info": build, **({"is_sleeping": False} if sleeps else {})})
+
+
+def by_url(world):
+    """The engine is somebody else's: nobody here knows how it was started."""
+    service = make_service()
+    (variant,) = service.variants
+    variant = replace(variant, target=UrlTarget(urls=("http://127.0.0.1:1",)))
+    world.catalogue = make_catalogue(replace(service, variants=(variant,)))
+
+
+@pytest.mark.parametrize(
+    ("told", "command", "is_read"),
+    [
+        pytest.param(props("b11549-0123abc"), None, True, id="left-asleep"),
+        pytest.param(props("b7400-0123abc"), None, False, id="kept-awake"),
+        pytest.param(props("b7400-0123abc"), ("engine",), False, id="kept-awake-and-ours"),
+        pytest.param(props("b5000-0123abc", sleeps=False), None, True, id="never-sleeps"),
+        pytest.param(props("b0-unknown"), None, False, id="unknown-build"),
+        pytest.param(props("b0-unknown"), ("engine",), True, id="ours-without-sleep"),
+        pytest.param(
+            props("b0-unknown"), ("engine", "--sleep-idle-seconds"), False, id="ours-with-sleep"
+        ),
+        pytest.param("{}", None, False, id="tells-nothing"),
+        pytest.param(None, ("engine",), False, id="does-not-answer"),
+    ],
+)
+async def test_a_page_is_read_only_where_that_keeps_no_model_awake(told, command, is_read):
+    world = World()
+    by_url(world)
+    if command is not None:
+        service = make_service()
+        (variant,) = service.variants
+        variant = replace(variant, target=ProcessTarget(command=command))
+        world.catalogue = make_catalogue(replace(service, variants=(variant,)))
+    world.reader.pages["r1#version"] = told
+    snapshot = await world.observer.observe()
+    asked = {target.url for batch in world.reader.asked for target in batch}
+    assert ("http://127.0.0.1:1/metrics" in asked) is is_read
+    assert "http://127.0.0.1:1/props" in asked
+    (view,) = snapshot.replicas
+    if is_read:
+        assert view.waiting_requests.value == 6
+    else:
+        assert view.waiting_requests.reason is MissingReason.CANNOT_SEE
+        (problem,) = snapshot.problems
+        assert "metric page is not read" in problem.message
+
+
+async def test_a_page_left_alone_is_read_once_the_engine_has_told_its_build():
+    world = World()
+    world.reader.pages["r1#version"] = None
+    assert (await world.observer.observe()).problems
+    await world.clock.advance(5)
+    world.reader.pages["r1#version"] = props("b11549-0123abc")
+    snapshot = await world.observer.observe()
+    assert snapshot.problems == ()
+    assert snapshot.replicas[0].engine.version.value == "b11549-0123abc"
+
+
+async def test_an_old_build_is_asked_once_and_its_version_shown():
+    world = World()
+    world.reader.pages["r1#version"] = props("b7400-0123abc")
+    for _ in range(3):
+        snapshot = await world.observer.observe()
+        await world.clock.advance(5)
+    assert snapshot.replicas[0].engine.version.value == "b7400-0123abc"
+    keys = [target.key for batch in world.reader.asked for target in batch]
+    assert keys.count("r1#version") == 1
+
+
+async def test_pages_that_come_from_elsewhere_are_read_whatever_the_build():
+    world = World(version_reader=None)
+    snapshot = await world.observer.observe()
+    assert snapshot.replicas[0].waiting_requests.value == 6
