@@ -22,6 +22,8 @@ from collector.model.reading import Missing, MissingReason, Reading, Stale, know
 Row = tuple[str, ...]
 T = TypeVar("T")
 UNKNOWN: Final = "?"
+CANNOT_BE_READ: Final = "cannot be read: "
+"""As the reader of a cluster words it, after the kind and before the reason."""
 _VALUES: Final = {True: "true", False: "false", None: "unknown"}
 KIND_COLUMNS: Final = ("kind", "seen", "what it tells")
 NODE_COLUMNS: Final = ("node", "state", "devices", "requested")
@@ -151,6 +153,19 @@ def service_lines(view: ClusterView, *, facts: ConditionFacts) -> list[str]:
         f"{each.identity.reference.kind} {_name(each.identity)}: {_conditions(each, facts)}"
         f"{f', at {each.url}' if each.url else ''}"
         for each in services
+    ]
+
+
+def problem_lines(view: ClusterView) -> list[str]:
+    """What went wrong, a line each; what several kinds tell with the same words once, with the count."""
+    by_reason: dict[str, list[str]] = {}
+    for problem in view.problems:
+        line = f"{problem.source}: {problem.message}"
+        _, is_unread, reason = problem.message.partition(CANNOT_BE_READ)
+        by_reason.setdefault(reason if is_unread else line, []).append(line)
+    return [
+        lines[0] if len(lines) == 1 else f"kubernetes: {len(lines)} kinds {CANNOT_BE_READ}{reason}"
+        for reason, lines in by_reason.items()
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from autoscaler.checkpoint import load_checkpoint, save_checkpoint
-from autoscaler.decide import Decided, decide
+from autoscaler.decide import Decided
 from autoscaler.errors import AutoscalerError, CheckpointError, NotLeader
 from autoscaler.execute import Executor
 from autoscaler.forecast.lead_time import look_back_seconds
@@ -36,6 +36,7 @@ from collector.model.ids import ServiceName, VariantName
 from collector.model.reading import known_value
 from collector.model.snapshot import Snapshot
 from collector.ports import HistoryStore
+from foresail.deciding import decided
 from foresail.decision_memory import DecisionMemory
 from foresail.engine_problems import EngineProblems
 from foresail.metered_journal import MeteredJournal
@@ -171,14 +172,19 @@ class Controller:
         if not deciding:
             return
         with self.ticks.step(TickStep.DECIDE):
-            decided = self._decide(snapshot, catalogue=catalogue)
+            self.inputs = self._inputs(snapshot, catalogue=catalogue)
+            found = await decided(self.inputs)
         with self.ticks.step(TickStep.RECORD):
-            self._record(decided, catalogue=catalogue)
+            self._record(found, catalogue=catalogue)
         with self.ticks.step(TickStep.DISPATCH):
-            for decision in decided.decisions:
+            for decision in found.decisions:
                 if decision.is_effective:
                     self.recheck.announce(decision)
                     await executor.submit(decision, now=decision.decided_timestamp_seconds)
+            await executor.open_overflows(
+                found.decisions,
+                decide_interval_seconds=self.parts.settings.ticks.decide_seconds,
+            )
 
     def _check_leadership(self, executor: Executor) -> None:
         """Raises NotLeader, from the first time on for ever: another one may have acted since."""
@@ -190,17 +196,6 @@ class Controller:
                 self.lost_leadership = str(error)
         if self.lost_leadership is not None:
             raise NotLeader(self.lost_leadership)
-
-    def _decide(self, snapshot: Snapshot, *, catalogue: Catalogue) -> Decided:
-        self.inputs = self._inputs(snapshot, catalogue=catalogue)
-        inputs = self.inputs
-        return decide(
-            snapshot=inputs.snapshot,
-            history=inputs.history,
-            catalogue=inputs.catalogue,
-            state=inputs.state,
-            now=inputs.now,
-        )
 
     def _record(self, decided: Decided, *, catalogue: Catalogue) -> None:
         self.state, self.latest = decided.next_state, decided.decisions

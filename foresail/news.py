@@ -10,12 +10,14 @@ from autoscaler.model.action import Action, Reason, Scale
 from autoscaler.model.decision import Decision, Verdict
 from collector.model.ids import ServiceName
 
+_Said = tuple[Reason, Verdict, str, str]
+
 
 @dataclass(slots=True)
 class LastRecorded:
     """What was recorded last per service."""
 
-    _seen: dict[ServiceName, tuple[Reason, Verdict, str]] = field(default_factory=dict)
+    _seen: dict[ServiceName, _Said] = field(default_factory=dict)
 
     def is_news(self, decision: Decision) -> bool:
         """Whether this decision differs from the service's last recorded one, or has effects."""
@@ -26,8 +28,16 @@ class LastRecorded:
         self._seen[decision.service] = _said(decision)
 
 
-def _said(decision: Decision) -> tuple[Reason, Verdict, str]:
-    return decision.reason, decision.verdict, _shape(decision.action)
+def _said(decision: Decision) -> _Said:
+    return decision.reason, decision.verdict, _shape(decision.action), _overflow(decision)
+
+
+def _overflow(decision: Decision) -> str:
+    """What became of the overflow, without the money, which differs from tick to tick."""
+    plan = decision.overflow
+    if plan is None:
+        return ""
+    return f"{plan.is_open} {plan.reason} {plan.share_ratio} {decision.overflow_verdict}"
 
 
 def _shape(action: Action) -> str:

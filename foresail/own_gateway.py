@@ -10,7 +10,8 @@ from foresail.settings import Settings
 
 
 def refuse_unreachable(catalogue: Catalogue, *, settings: Settings) -> None:
-    """Raises CatalogueError for processes that no gateway of ours would route to, a line each."""
+    """Raises CatalogueError for processes and overflows that no gateway of ours would route to, a line
+    each."""
     if settings.has_gateway:
         return
     lines = [
@@ -20,6 +21,12 @@ def refuse_unreachable(catalogue: Catalogue, *, settings: Settings) -> None:
         for service in catalogue.services
         for variant in service.variants
         if isinstance(variant.target, ProcessTarget)
+    ]
+    lines += [
+        f"{settings.catalogue_path}: services.{service.name}.overflow needs the gateway of Foresail, and "
+        "gateway.enabled is false: nobody would send requests there; leave it out, or run the gateway"
+        for service in catalogue.services
+        if service.overflow is not None
     ]
     if lines:
         raise CatalogueError("\n".join(lines))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoscaler.checkpoint import load_checkpoint
+from autoscaler.checkpoint import FILE_NAME, load_checkpoint
 from autoscaler.decide import decide
 from autoscaler.model.decision import Decision
 from collector.catalogue_file import read_catalogue
@@ -18,12 +18,18 @@ class PlanResult:
     age_seconds: float
 
 
-def plan(settings: Settings, *, checkpoint: Path | None, now: float) -> PlanResult:
+def plan(settings: Settings, *, checkpoint: Path | None, now: float) -> PlanResult | None:
     """The decisions on the last checkpoint, under the catalogue as it is in the file now.
 
+    None where no controller has saved one yet: nothing is known to decide on.
+
     A checkpoint that is named explicitly may be from elsewhere: it brings its own catalogue. Decides
-    as of the checkpoint's own moment: its readings were fresh then, and would all be stale now. Raises CheckpointError and CatalogueError.
+    as of the checkpoint's own moment: its readings were fresh then, and would all be stale now. Raises
+    CheckpointError, also for a named one that is not there, and CatalogueError.
     """
+    if checkpoint is None and not (settings.checkpoint_path / FILE_NAME).exists():
+        read_catalogue(settings.catalogue_path)
+        return None
     saved = load_checkpoint(checkpoint or settings.checkpoint_path)
     catalogue = saved.catalogue if checkpoint else read_catalogue(settings.catalogue_path)
     decided = decide(

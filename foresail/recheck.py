@@ -8,18 +8,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from autoscaler.decide import decide
 from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Decision
 from autoscaler.model.effect import JournalEntry
 from autoscaler.model.inputs import Inputs
 from collector.model.ids import DecisionId, VariantName
 from collector.model.replica import ReplicaState
+from foresail.deciding import decided
 
 MAX_REMEMBERED = 64
 
 
-def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
+async def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
     """Why the decision is no longer right, or None when the same direction would be chosen again.
 
     A scale-in holds only if a fresh look would take away as many; of a scale-out, all is begun.
@@ -38,13 +38,7 @@ def still_wanted(decision: Decision, *, inputs: Inputs) -> str | None:
             or not _is_of(view.replica.replica_id, decision)
         ),
     )
-    again = decide(
-        snapshot=snapshot,
-        history=inputs.history,
-        catalogue=inputs.catalogue,
-        state=inputs.state,
-        now=inputs.now,
-    )
+    again = await decided(replace(inputs, snapshot=snapshot))
     fresh = next((each for each in again.decisions if each.service == decision.service), None)
     if fresh is None:
         return f"service {decision.service} is no longer declared"
@@ -93,5 +87,5 @@ class Recheck:
         async with self._looking:
             if decision_id not in self._answers:
                 inputs = await self.fresh_inputs()
-                self._answers[decision_id] = still_wanted(decision, inputs=inputs)
+                self._answers[decision_id] = await still_wanted(decision, inputs=inputs)
             return self._answers[decision_id]

@@ -1,8 +1,7 @@
 """Finished cells on disk: one JSON line each, so that an interrupted comparison goes on where it was.
 
 In: results of cells. Out: records, read back. A line that was cut off by a kill is dropped and its cell runs again. A
-file belongs to a trace, start time, copies, days and engine row: where objectives or tuning days of traces.yaml change, it
-has to be deleted.
+file belongs to one question: trace, start time, copies, days, engine row, objectives and tuning days.
 """
 
 import json

@@ -87,10 +87,13 @@ def _cases(asked: Asked, *, folder: Path) -> Iterator[Case]:
 
 
 def _path(case: Case, *, results: Path) -> Path:
-    """One file per question: other copies, days or rows give another one."""
-    return results / (
-        f"{case.name}-x{case.entry.copies}-{case.entry.days:g}d-{case.entry.row}.jsonl"
+    """One file per question: other copies, days, rows, objectives or tuning days give another one."""
+    entry, subject = case.entry, case.subject
+    promise = (
+        f"ttft{subject.time_to_first_token_seconds:g}s-itl{subject.output_token_seconds:g}s-"
+        f"{subject.target_ratio:g}-tuned{subject.tuning_days:g}d"
     )
+    return results / f"{case.name}-x{entry.copies}-{entry.days:g}d-{entry.row}-{promise}.jsonl"
 
 
 def _missing(case: Case, *, results: Path) -> tuple[list, int]:

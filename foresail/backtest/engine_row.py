@@ -34,8 +34,8 @@ def read_engine(name: str) -> Engine:
     """The engine of a row."""
     if name == FIT:
         raise ConfigurationError(
-            "--engine fit: costs cannot be told from history alone; name the row that is nearest to "
-            "your engine, `foresail emulate --rows` lists them"
+            "--engine fit goes with --prometheus, whose history of the engine it is fitted to; with a "
+            "trace name the row that is nearest to your engine, `foresail emulate --rows` lists them"
         )
     row = read_row(name)
     limits = EngineLimits(

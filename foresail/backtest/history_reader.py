@@ -39,6 +39,13 @@ class Window:
         end = math.floor(self.end_timestamp_seconds / step_seconds) * step_seconds
         return Window(start_timestamp_seconds=start, end_timestamp_seconds=max(start, end))
 
+    def newest(self, seconds: float) -> "Window":
+        """The last part of it, no longer than so many seconds."""
+        start = max(self.start_timestamp_seconds, self.end_timestamp_seconds - seconds)
+        return Window(
+            start_timestamp_seconds=start, end_timestamp_seconds=self.end_timestamp_seconds
+        )
+
     def steps(self, step_seconds: float) -> int:
         """How many steps it has."""
         return round((self.end_timestamp_seconds - self.start_timestamp_seconds) / step_seconds)
@@ -76,7 +83,7 @@ class HistoryReader:
 
     def demand(self, service: str) -> BinnedDemand:
         """Everything about one service."""
-        matcher = f'{{{SERVICE_LABEL}="{_escaped(service)}"}}'
+        matcher = f'{{{SERVICE_LABEL}="{escaped(service)}"}}'
         bin_seconds, arrivals, is_measured = self._arrivals(matcher)
         return BinnedDemand(
             bin_seconds=bin_seconds,
@@ -190,5 +197,6 @@ def _histogram(cumulative: Mapping[float, float], *, total: float) -> LengthHist
     return LengthHistogram(upper_tokens=upper, counts=counts, mean_tokens=mean)
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """As the value of a label stands in a query."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -36,12 +36,13 @@ class Demand:
     scale: int = 1
     is_reconstructed: bool = False
     notes: tuple[str, ...] = ()
+    engine: Engine | None = None  # fitted to the same history; None: the row that was asked for
 
 
 def prepare(options: Options, *, demand: Demand) -> tuple[Question, Subject]:
     """The question, and what it is about."""
     demand = replace(demand, workloads=_first_days(demand.workloads, days=options.days))
-    engine = read_engine(options.engine)
+    engine = demand.engine or read_engine(options.engine)
     policies = chosen_policies(options.policies)
     check_fits(demand.workloads, engine=engine)
     tuning, end = _stretches(demand.workloads, options=options)

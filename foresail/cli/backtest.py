@@ -50,7 +50,7 @@ CaFile = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="A row of `foresail emulate --rows`. Default: llama-3.1-8b-l40s-tp1; example: "
+        help="A row of `foresail emulate --rows`, or `fit` with --prometheus. Default: llama-3.1-8b-l40s-tp1; example: "
         "llama-3.1-8b-fp8-gb10.",
         show_default=False,
     ),
@@ -122,7 +122,7 @@ def backtest(
     dask: Dask = None,
 ) -> None:
     """Replays recorded demand under Foresail and its peers."""
-    with _extra_packages():
+    with extra_packages():
         from foresail.backtest.command import Wanted
         from foresail.backtest.options import Options, duration_option, share_option
         from foresail.backtest.trace_file import default_engine
@@ -139,7 +139,7 @@ def backtest(
             output_token_seconds=duration_option("--itl", itl),
             target_ratio=share_option("--target", target),
             provision_seconds=duration_option("--provision", provision),
-            tune_days=tune_days,
+            tune_days=0.0 if forecast_only else tune_days,  # a forecast is not tuned
             days=days,
             max_replicas=max_replicas,
             seeds=seeds or _default_seeds(prometheus),
@@ -182,7 +182,7 @@ def _print_replays(options: "Options", *, wanted: "Wanted", as_json: bool) -> No
 
 
 @contextlib.contextmanager
-def _extra_packages() -> Iterator[None]:
+def extra_packages() -> Iterator[None]:
     """Names the extra that is missing, in place of a module nobody asked for."""
     try:
         yield

@@ -96,5 +96,5 @@ def _print(view: ClusterView) -> None:
             print_table(columns, rows)
     for each in cluster_view.service_lines(view, facts=load_condition_facts()):
         print(each)
-    for problem in view.problems:
-        print(f"{problem.source}: {problem.message}")
+    for line in cluster_view.problem_lines(view):
+        print(line)

@@ -28,6 +28,9 @@ def plan(
 
     now = SystemClock().timestamp_seconds()
     result = planned(session_of(context).settings(settings), checkpoint=checkpoint, now=now)
+    if result is None:
+        _print_nothing_learned(as_json=as_json)
+        return
     if as_json:
         bodies = [decision_body(each).model_dump(mode="json") for each in result.decisions]
         print_json({"age_seconds": result.age_seconds, "decisions": bodies})
@@ -40,3 +43,10 @@ def plan(
     print_table(("service", "action", "reason", "verdict"), rows)
     for each in result.decisions:
         print(f"\n{each.service}: {each.explanation}")
+
+
+def _print_nothing_learned(*, as_json: bool) -> None:
+    if as_json:
+        print_json({"age_seconds": None, "decisions": []})
+        return
+    print("nothing learned yet: no controller has looked at anything here; start one: foresail up")

@@ -29,7 +29,6 @@ from foresail.settings.schema import (
 )
 from foresail.settings.values import (
     ControllerSettings,
-    EngineSource,
     HistoryKind,
     HistorySettings,
     LoggingSettings,
@@ -108,12 +107,6 @@ def _presence_problems(file: SettingsFile) -> Iterator[Problem]:
 
 def _absence_problems(file: SettingsFile) -> Iterator[Problem]:
     """What cannot be had without our gateway."""
-    if file.sources.engines is EngineSource.PROMETHEUS:
-        yield _problem(
-            ("sources", "engines"),
-            "is prometheus, whose numbers are as old as its last scrape: between two of them demand would "
-            "look like none. Without our gateway (gateway.enabled: false) use direct",
-        )
     if file.history.kind is HistoryKind.PROMETHEUS:
         yield _problem(
             ("history", "kind"),

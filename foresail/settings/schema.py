@@ -216,7 +216,7 @@ class PrometheusPart(FilePart):
         "15s",
         description="How often it scrapes the gateway and the engines, as in its own configuration. "
         "Default 15s, a usual value. A reading is older than that at worst, so control.stale_after "
-        "of the catalogue must be longer.",
+        "of the catalogue must be longer, and without our gateway longer than two of them.",
     )
     bearer_token_file: FilePath | None = Field(
         default=None,

@@ -3,15 +3,20 @@
 In: checked options. Out: a `Demand`; a runner. The only part of it that names the Prometheus adapter.
 """
 
+from dataclasses import replace
+
 from autoscaler.replay.workload import Workload
 from collector.clock import SystemClock
 from collector.contract.loader import load_contracts
 from collector.model.replica import EngineKind
+from foresail.backtest.engine_fit import fitted_engine
+from foresail.backtest.engine_row import FIT
 from foresail.backtest.history_reader import HistoryReader, Window
 from foresail.backtest.options import HistorySource, Options, TraceSource
 from foresail.backtest.prepare import Demand
 from foresail.backtest.reconstruct import reconstructed
 from foresail.backtest.runners import DaskRunner, LocalRunner, ProcessRunner, Progress
+from foresail.backtest.step_history import StepHistoryReader
 from foresail.backtest.study import RunCells
 from foresail.backtest.superpose import superposed
 from foresail.backtest.trace_file import read_trace
@@ -19,6 +24,8 @@ from foresail.settings import PrometheusSettings
 from foresail.wiring.prometheus import opened
 
 SCALE_SEED = 0
+FITTED_SECONDS = 7 * 86_400.0
+"""Of history at most: an engine is not always what it was, and every engine has its own series."""
 QUERY_TIMEOUT_SECONDS = 60.0
 """A query over weeks takes Prometheus longer than one for now."""
 
@@ -29,7 +36,7 @@ def read_demand(options: Options) -> Demand:
         case TraceSource() as source:
             return _recorded(source)
         case HistorySource() as source:
-            return _reconstructed(source, seeds=options.seeds)
+            return _reconstructed(source, options=options)
 
 
 def make_runner(progress: Progress, *, jobs: int, dask_address: str | None) -> RunCells:
@@ -51,7 +58,7 @@ def _recorded(source: TraceSource) -> Demand:
     )
 
 
-def _reconstructed(source: HistorySource, *, seeds: int) -> Demand:
+def _reconstructed(source: HistorySource, *, options: Options) -> Demand:
     clock = SystemClock()
     now = clock.timestamp_seconds()
     window = Window(start_timestamp_seconds=now - source.since_seconds, end_timestamp_seconds=now)
@@ -61,10 +68,21 @@ def _reconstructed(source: HistorySource, *, seeds: int) -> Demand:
         bearer_token_path=source.bearer_token_path,
         ca_path=source.ca_path,
     )
+    contract = load_contracts().engines[EngineKind.VLLM]
     with opened(settings, wanted_by="the source of a backtest", clock=clock) as reader:
-        history = HistoryReader(
-            reader, contract=load_contracts().engines[EngineKind.VLLM], window=window
-        )
+        history = HistoryReader(reader, contract=contract, window=window)
         service = history.service(source.service)
-        demand = history.demand(service)
-    return reconstructed(demand, name=service, seeds=seeds)
+        binned = history.demand(service)
+        fit = None
+        if options.engine == FIT:
+            steps = StepHistoryReader(
+                reader,
+                contract=contract,
+                window=window.newest(FITTED_SECONDS),
+                bin_seconds=binned.bin_seconds,
+            )
+            fit = fitted_engine(steps.steps(service))
+    demand = reconstructed(binned, name=service, seeds=options.seeds)
+    if fit is None:
+        return demand
+    return replace(demand, engine=fit.engine, notes=(*demand.notes, fit.note))

@@ -69,10 +69,14 @@ def rules_in_use(contracts: Contracts, *, catalogue: Catalogue) -> Iterable[Sign
 def tell_late_scrapes(
     settings: Settings, *, catalogue: Catalogue, log: FilteringBoundLogger
 ) -> None:
-    """Warns when readings will be stale before the next scrape: then no replica would ever go."""
+    """Warns when readings will be stale before the next scrape: then no replica would ever go.
+
+    Without our gateway demand is counted when every engine was scraped anew, which is two intervals.
+    """
     interval = settings.prometheus.scrape_interval_seconds
     limit = catalogue.control.stale_after_seconds
-    needed = interval + settings.ticks.ingest_seconds
+    intervals = 1 if settings.has_gateway else 2
+    needed = intervals * interval + settings.ticks.ingest_seconds
     if settings.sources.engines is EngineSource.PROMETHEUS and limit < needed:
         log.warning(
             "readings_will_be_stale",

@@ -101,6 +101,7 @@ def test_the_forecast_alone_is_scored_per_horizon(backtest, tmp_path):
         pytest.param(("--trace", "TRACE", "--html", "/nowhere/x.html"), "--html /nowhere/x.html: cannot be written", id="html"),
         pytest.param(("--trace", "TRACE", "--policy", "hpa"), "no such policy", id="policy"),
         pytest.param(("--trace", "TRACE", "--forecast-only"), "the series has 0.1 days", id="forecast-of-hours"),
+        pytest.param(("--trace", "TRACE", "--forecast-only", "--days", "1"), "the series has 0.1 days", id="forecast-of-days"),
         pytest.param(("--trace", "TRACE", "--ttft", "soon"), "--ttft soon: must be a duration", id="ttft"),
     ],
 )  # fmt: skip

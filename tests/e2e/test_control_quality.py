@@ -33,6 +33,9 @@ def test_a_comparison_resumes_and_is_written_up(tmp_path):
     lines = [line for line in first.splitlines() if line.startswith("  ")]
     assert f"{len(lines)} of {len(lines)} cells to replay" in first
     (results,) = (tmp_path / "results").iterdir()
+    assert results.name.endswith(
+        "-ttft2s-itl0.2s-0.99-tuned1d.jsonl"
+    )  # another promise, another file
     whole = results.read_text()
     results.write_text(whole[:-20])  # as a kill leaves it
     second = run("--write")

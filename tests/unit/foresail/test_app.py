@@ -123,6 +123,21 @@ def test_a_decision_is_told_as_data_and_in_words() -> None:
     assert decision["explanation"].startswith("Scale only out 2 to 3: ")
 
 
+def test_what_a_decision_is_unsure_of_is_told() -> None:
+    unsure = replace(
+        make_evidence(), learning=("a prior",), planning=("only roughly",), announced=("'opening'",)
+    )
+    report = replace(busy_report(), decisions=(make_decision(CHAT, evidence=unsure),))
+    body = client_of(report).get("/v1/state").json()
+    evidence = body["services"][0]["last_decision"]["evidence"]
+    told = {key: evidence[key] for key in ("learning", "planning", "announced")}
+    assert told == {
+        "learning": ["a prior"],
+        "planning": ["only roughly"],
+        "announced": ["'opening'"],
+    }
+
+
 @pytest.mark.parametrize("last", ["0", "-1", "501", "many", "9" * 400], ids=str)
 def test_a_senseless_count_is_refused(last: str) -> None:
     assert client_of(busy_report()).get(f"/v1/decisions?last={last}").status_code == 422

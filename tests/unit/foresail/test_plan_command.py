@@ -10,7 +10,7 @@ from autoscaler.errors import CheckpointError
 from autoscaler.model.action import Reason
 from autoscaler.model.decision import Verdict
 from collector.errors import CatalogueError
-from foresail.plan_command import plan
+from foresail.plan_command import PlanResult, plan
 from foresail.settings import Settings
 from support.builders import NOW
 from support.control_loop import ControlLoop, chat_catalogue, running
@@ -29,9 +29,16 @@ def settings_of(loop: ControlLoop) -> Settings:
     return loop.controller.parts.settings
 
 
+def planned(settings: Settings, *, checkpoint: Path | None = None, now: float = NOW) -> PlanResult:
+    """The plan, where there is something to plan on."""
+    result = plan(settings, checkpoint=checkpoint, now=now)
+    assert result is not None
+    return result
+
+
 async def test_it_decides_as_the_controller_did_and_tells_the_age(tmp_path: Path) -> None:
     loop = await saved(tmp_path, held=2)
-    result = plan(settings_of(loop), checkpoint=None, now=NOW + 75)
+    result = planned(settings_of(loop), now=NOW + 75)
     (decision,) = result.decisions
     (carried_out,) = loop.executor.submitted
     assert result.age_seconds == 60
@@ -42,13 +49,13 @@ async def test_it_decides_as_the_controller_did_and_tells_the_age(tmp_path: Path
 
 async def test_a_clock_that_was_set_back_gives_no_negative_age(tmp_path: Path) -> None:
     loop = await saved(tmp_path, held=0)
-    assert plan(settings_of(loop), checkpoint=None, now=NOW - 5).age_seconds == 0
+    assert planned(settings_of(loop), now=NOW - 5).age_seconds == 0
 
 
 async def test_the_catalogue_as_it_is_in_the_file_now_counts(tmp_path: Path) -> None:
     loop = await saved(tmp_path, held=2)
     loop.write_catalogue(chat_catalogue(mode="dry_run"))
-    (decision,) = plan(settings_of(loop), checkpoint=None, now=NOW).decisions
+    (decision,) = planned(settings_of(loop)).decisions
     assert decision.verdict is Verdict.DRY_RUN
 
 
@@ -57,7 +64,7 @@ async def test_a_service_that_is_new_in_the_file_is_planned_without_a_past(tmp_p
     chat = chat_catalogue()["services"]["chat"]
     more = {"chat": chat, "code": {**service(command=["serve", "{port}"]), "models": ["code"]}}
     loop.write_catalogue(catalogue(more))
-    found = plan(settings_of(loop), checkpoint=None, now=NOW).decisions
+    found = planned(settings_of(loop)).decisions
     assert [(each.service, each.reason.value) for each in found] == [
         ("chat", "no_fresh_data"),
         ("code", "minimum_replicas"),
@@ -69,7 +76,7 @@ async def test_a_checkpoint_that_is_named_brings_its_own_catalogue(tmp_path: Pat
     settings, elsewhere = settings_of(loop), tmp_path / "elsewhere"
     settings.checkpoint_path.rename(elsewhere)
     loop.write_catalogue("services: [")
-    (decision,) = plan(settings, checkpoint=elsewhere, now=NOW).decisions
+    (decision,) = planned(settings, checkpoint=elsewhere).decisions
     assert decision.verdict is Verdict.ACT
 
 
@@ -84,10 +91,16 @@ def modification_times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-async def test_without_a_checkpoint_it_says_so(tmp_path: Path) -> None:
+async def test_before_a_controller_ran_nothing_is_known_and_that_is_no_error(
+    tmp_path: Path,
+) -> None:
+    assert plan(settings_of(ControlLoop(tmp_path)), checkpoint=None, now=NOW) is None
+
+
+async def test_a_checkpoint_that_is_named_must_be_there(tmp_path: Path) -> None:
     settings = settings_of(ControlLoop(tmp_path))
     with pytest.raises(CheckpointError, match="there is none"):
-        plan(settings, checkpoint=None, now=NOW)
+        plan(settings, checkpoint=tmp_path / "elsewhere", now=NOW)
 
 
 async def test_a_broken_catalogue_is_told(tmp_path: Path) -> None:

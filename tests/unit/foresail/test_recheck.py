@@ -79,17 +79,17 @@ def pending(decision: Decision, *, number: int = 1) -> ReplicaView:
     return make_replica_view(name, state=ReplicaState.PENDING)
 
 
-def test_a_decision_that_would_be_made_again_holds(wanted: Decision) -> None:
-    assert still_wanted(wanted, inputs=inputs(at=NOW + 1)) is None
+async def test_a_decision_that_would_be_made_again_holds(wanted: Decision) -> None:
+    assert await still_wanted(wanted, inputs=inputs(at=NOW + 1)) is None
 
 
-def test_its_own_orders_do_not_make_it_look_done(wanted: Decision) -> None:
-    assert still_wanted(wanted, inputs=inputs(replicas=(pending(wanted),))) is None
+async def test_its_own_orders_do_not_make_it_look_done(wanted: Decision) -> None:
+    assert await still_wanted(wanted, inputs=inputs(replicas=(pending(wanted),))) is None
 
 
-def test_somebody_elses_order_does(wanted: Decision) -> None:
+async def test_somebody_elses_order_does(wanted: Decision) -> None:
     other = replace(wanted, decision_id=DecisionId("ffffffff00000000"))
-    refusal = still_wanted(wanted, inputs=inputs(replicas=(pending(other),)))
+    refusal = await still_wanted(wanted, inputs=inputs(replicas=(pending(other),)))
     assert refusal == "a fresh look says steady instead"
 
 
@@ -116,10 +116,10 @@ def test_somebody_elses_order_does(wanted: Decision) -> None:
         ),
     ],
 )
-def test_a_world_that_has_changed_refuses(
+async def test_a_world_that_has_changed_refuses(
     wanted: Decision, fresh: Callable[[], Inputs], refusal: str
 ) -> None:
-    assert still_wanted(wanted, inputs=fresh()) == refusal
+    assert await still_wanted(wanted, inputs=fresh()) == refusal
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_a_world_that_has_changed_refuses(
         pytest.param(scale_out(variant=VariantName("large")), id="other-variant"),
     ],
 )
-def test_only_the_same_change_counts(action: Scale) -> None:
-    refusal = still_wanted(make_decision(action), inputs=inputs())
+async def test_only_the_same_change_counts(action: Scale) -> None:
+    refusal = await still_wanted(make_decision(action), inputs=inputs())
     assert refusal == "a fresh look says held_request instead"
 
 
@@ -148,13 +148,13 @@ def three_replicas(*, max_replicas: int) -> Inputs:
         pytest.param(2, "a fresh look keeps 2 replicas, not 1", id="fewer"),
     ],
 )
-def test_no_more_is_taken_away_than_a_fresh_look_would(
+async def test_no_more_is_taken_away_than_a_fresh_look_would(
     max_replicas: int, refusal: str | None
 ) -> None:
     decision = decided(three_replicas(max_replicas=1))
     assert isinstance(decision.action, Scale)
     assert len(decision.action.stop_replicas) == 2
-    assert still_wanted(decision, inputs=three_replicas(max_replicas=max_replicas)) == refusal
+    assert await still_wanted(decision, inputs=three_replicas(max_replicas=max_replicas)) == refusal
 
 
 class World:

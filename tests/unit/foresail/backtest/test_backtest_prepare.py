@@ -50,7 +50,7 @@ def test_only_the_first_days_are_replayed_when_asked():
     ("changes", "said"),
     [
         pytest.param({"engine": "h100"}, "no performance row 'h100'", id="row"),
-        pytest.param({"engine": "fit"}, "--engine fit: costs cannot be told from history", id="fit"),
+        pytest.param({"engine": "fit"}, "--engine fit goes with --prometheus", id="fit"),
         pytest.param({"policies": ("best",)}, "--policy best: there is no such policy", id="policy"),
         pytest.param({"tune_days": 1.0}, "spans 0.08 days, and --tune-days 1 leaves no request", id="short"),
         pytest.param({"days": 0.05}, "--days 0.05 leaves nothing to score", id="few-days"),

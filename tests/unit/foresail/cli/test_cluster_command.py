@@ -113,3 +113,11 @@ def test_a_file_that_names_no_cluster_is_wrong_use(tmp_path, capsys, content, sa
 def test_outside_a_pod_the_account_of_one_is_wrong_use(capsys):
     assert main(["cluster"], environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == 2
     assert capsys.readouterr().err.startswith("foresail: the account of this pod: ")
+
+
+def test_a_server_that_is_not_there_is_told_once(tmp_path, capsys):
+    dead = write_kubeconfig(tmp_path / "dead", server="http://127.0.0.1:9")
+    assert main(["cluster", "--kubeconfig", str(dead)], environ={}) == 1
+    told = capsys.readouterr().out.splitlines()
+    (line,) = [each for each in told if each.startswith("kubernetes")]
+    assert line.startswith("kubernetes: 10 kinds cannot be read: the API server cannot be reached")

@@ -334,19 +334,6 @@ def test_a_gateway_that_is_left_out_needs_no_port_of_its_own(tmp_path: Path) -> 
     assert settings.has_gateway is False
 
 
-def test_without_our_gateway_demand_is_not_taken_from_old_scrapes(tmp_path: Path) -> None:
-    text = """
-gateway: {enabled: false}
-sources: {engines: prometheus}
-prometheus: {url: "http://127.0.0.1:9090"}
-"""
-    assert told(tmp_path, text) == [
-        "foresail.yaml:3: sources.engines is prometheus, whose numbers are as old as its last scrape: "
-        "between two of them demand would look like none. Without our gateway (gateway.enabled: false) "
-        "use direct"
-    ]
-
-
 def test_without_our_gateway_there_is_no_past_of_it_in_prometheus(tmp_path: Path) -> None:
     text = """
 gateway: {enabled: false}
