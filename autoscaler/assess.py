@@ -6,11 +6,12 @@ Second part of `decide`, after the state has been updated with what the snapshot
 from autoscaler.capacity.estimate import estimate_capacity
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.capacity.token_costs import output_weight
+from autoscaler.forecast.calendar import with_calendar
 from autoscaler.forecast.demand import demand_series
 from autoscaler.forecast.lead_time import forecast_at_lead, look_back_seconds
 from autoscaler.forecast.level import level
 from autoscaler.model.assessment import Assessment, Fleet
-from autoscaler.model.demand import Rates
+from autoscaler.model.demand import Announced, DemandSeries, Forecast, Rates
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
 from autoscaler.slo.budget import long_burn_rate, watched_ratio
@@ -52,6 +53,9 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
     spent = long_burn_rate(known)
     horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
     backlog = backlog_requests(view, fleets=fleets)
+    forecast, announced = _expected(
+        series, service=service, inputs=inputs, horizon_seconds=horizon + series.bin_seconds
+    )
     completed = level_rate(
         inputs.history, Signal.COMPLETED_REQUESTS, service.name, control.level_window_seconds
     )
@@ -68,13 +72,9 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
             ),
         ),
         demand_now=demand,
-        forecast=forecast_at_lead(
-            series,
-            fit=known.scale_fit,
-            control=control,
-            horizon_seconds=horizon + series.bin_seconds,
-        ),
-        held_requests=fresh_value(view.traffic.held_requests) if view else None,
+        forecast=forecast,
+        announced=announced,
+        held_requests=_held_requests(view, fleets=fleets),
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
         backlog_requests=backlog,
         backlog_tokens=_backlog_tokens(
@@ -85,8 +85,23 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         long_burn_rate=spent,
         headroom_deviates=headroom_deviates(spent, watched_ratio=watched_ratio(known)),
         idle_seconds=_idle_seconds(known, now=inputs.now),
+        are_lengths_unknown=known.output_tokens_per_request is None,
         violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
     )
+
+
+def _expected(
+    series: DemandSeries, *, service: Service, inputs: Inputs, horizon_seconds: float
+) -> tuple[Forecast | None, Announced]:
+    """The demand at the horizon, with what the calendar adds to it."""
+    measured = forecast_at_lead(
+        series,
+        fit=inputs.state.service(service.name).scale_fit,
+        control=inputs.control,
+        horizon_seconds=horizon_seconds,
+        end_timestamp_seconds=inputs.history.end_timestamp_seconds,
+    )
+    return with_calendar(measured, service=service, inputs=inputs, horizon_seconds=horizon_seconds)
 
 
 def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> float | None:
@@ -98,9 +113,24 @@ def backlog_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> 
     in_flight = fresh_value(view.traffic.in_flight_requests)
     if held is None or in_flight is None:
         return None
+    if any(fleet.capacity is not None for fleet in fleets):
+        in_flight -= _overflowing(view)  # else it is the one sign that replicas are too few
     slots = sum(fleet.variant.slots * len(fleet.serving) for fleet in fleets)
     queued = max(in_flight - slots, _engine_queues(fleets), 0.0)
     return min(held, MAX_WAITING_REQUESTS) + min(queued, MAX_WAITING_REQUESTS)
+
+
+def _held_requests(view: ServiceView | None, *, fleets: tuple[Fleet, ...]) -> float | None:
+    """Requests that wait for a replica: held ones, and where none serves what the overflow answers."""
+    held = fresh_value(view.traffic.held_requests) if view else None
+    if view is None or held is None or any(fleet.serving for fleet in fleets):
+        return held
+    return held + _overflowing(view)
+
+
+def _overflowing(view: ServiceView) -> float:
+    """Requests at the overflow; 0 where nobody tells of one."""
+    return fresh_value(view.traffic.overflow_in_flight_requests) or 0.0
 
 
 def _engine_queues(fleets: tuple[Fleet, ...]) -> float:

@@ -92,9 +92,6 @@ def _evidence(choice: Choice, *, state: ControllerState, control: Control) -> Ev
     assessment, need = choice.intent.assessment, choice.intent.need
     capacity, demand = assessment.capacity, assessment.demand_now
     supply = assessment.supply_count
-    after = supply
-    if isinstance(choice.action, Scale):
-        after += choice.action.to_replicas - choice.action.from_replicas
     return Evidence(
         supply_replicas=supply,
         serving_replicas=assessment.serving_count,
@@ -107,10 +104,12 @@ def _evidence(choice: Choice, *, state: ControllerState, control: Control) -> Ev
         capacity_high_ratio=capacity.high_ratio if capacity else None,
         lead_time_seconds=max((f.lead_time_seconds for f in assessment.fleets), default=0.0),
         burn_rate=assessment.burn_rate,
-        expected_shortfall_ratio_without=choice.shortfall_ratio(replicas=supply, control=control),
-        expected_shortfall_ratio_with=choice.shortfall_ratio(replicas=after, control=control),
+        expected_shortfall_ratio_without=choice.shortfall_ratio(action=Hold(), control=control),
+        expected_shortfall_ratio_with=choice.shortfall_ratio(action=choice.action, control=control),
         quality=tuple(sentence for _, sentence in assessment.doubts),
         learning=_learning(assessment, state=state),
+        planning=choice.notes,
+        announced=assessment.announced.clauses,
     )
 
 

@@ -5,9 +5,11 @@ from autoscaler.model.decision import Evidence
 
 BECAUSE = {
     Reason.DEMAND_FORECAST: "the demand expected within the lead time needs them",
+    Reason.CALENDAR_EVENT: "the calendar announces more demand than replicas are there for",
     Reason.BACKLOG: "queued requests must be worked off in time",
     Reason.HELD_REQUEST: "a request is held and no replica serves",
     Reason.MINIMUM_REPLICAS: "the catalogue asks for at least this many",
+    Reason.CHEAPER_MIX: "with them dearer replicas can go, and the service costs clearly less",
     Reason.SURPLUS_CAPACITY: "fewer were enough for the whole hold and the rest carries the demand",
     Reason.IDLE: "there was no demand for the idle time",
     Reason.YIELD_MEMORY: "its memory avoids more violations in another service",
@@ -30,9 +32,11 @@ BECAUSE = {
 
 def explain(action: Action, *, reason: Reason, evidence: Evidence) -> str:
     """The paragraph; unknown numbers are said to be unknown."""
-    return " ".join(
-        (f"{_headline(action)}: {BECAUSE[reason]}.", _seen(evidence), _expected(evidence))
-    ) + _learning(evidence)
+    return (
+        " ".join((f"{_headline(action)}: {BECAUSE[reason]}.", _seen(evidence), _expected(evidence)))
+        + _learning(evidence)
+        + _planning(evidence)
+    )
 
 
 def _headline(action: Action) -> str:
@@ -57,8 +61,10 @@ def _seen(evidence: Evidence) -> str:
 
 
 def _expected(evidence: Evidence) -> str:
+    announced = f", because of {', '.join(evidence.announced)}" if evidence.announced else ""
     if evidence.expected_work_ratio is None:
-        return "Expected: unknown (no demand data, or a token's cost is not known yet)."
+        unknown = "Expected: unknown (no demand data, or a token's cost is not known yet)"
+        return f"{unknown}{announced and ', but more'}{announced}."
     without, acting = (
         evidence.expected_shortfall_ratio_without,
         evidence.expected_shortfall_ratio_with,
@@ -66,13 +72,17 @@ def _expected(evidence: Evidence) -> str:
     return (
         f"Expected within {evidence.lead_time_seconds:.0f} s: work up to "
         f"{evidence.expected_work_ratio:.2f} at {_number(evidence.capacity_low_ratio)} to "
-        f"{_number(evidence.capacity_high_ratio)} per replica; demand not carried "
+        f"{_number(evidence.capacity_high_ratio)} per replica{announced}; demand not carried "
         f"{_percent(without)} without the action, {_percent(acting)} with it."
     )
 
 
 def _learning(evidence: Evidence) -> str:
     return f" Still learning: {'; '.join(evidence.learning)}." if evidence.learning else ""
+
+
+def _planning(evidence: Evidence) -> str:
+    return f" Planned only roughly: {'; '.join(evidence.planning)}." if evidence.planning else ""
 
 
 def _number(value: float | None) -> str:

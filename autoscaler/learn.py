@@ -5,11 +5,14 @@ First part of `decide` (`observe`), and between ticks (`apply_event`).
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from autoscaler.capacity.lead_time import lead_time_seconds
 from autoscaler.capacity.learn import RUN_SECONDS_PER_LEVEL_WINDOW, learn
 from autoscaler.capacity.step_learning import WorkDone, learn_steps
 from autoscaler.capacity.token_costs import output_weight
+from autoscaler.forecast.calendar import is_announced, is_unsettled
+from autoscaler.forecast.day_profile import told
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.forecast.lead_time import learn_from, look_back_seconds
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
@@ -17,6 +20,7 @@ from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import (
     MAX_SAMPLES,
     ControllerState,
+    ScaleFit,
     ServiceState,
     VariantState,
     WorkSample,
@@ -28,7 +32,7 @@ from collector.model.history import Signal
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import fresh_value
 from collector.model.replica import ReplicaState
-from collector.model.snapshot import ReplicaView, Snapshot
+from collector.model.snapshot import ReplicaView, ServiceView, Snapshot
 
 SHORT_LIFE_SECONDS = 60.0
 """A replica that dies within this time of serving counts as a failed start, so that a crash loop
@@ -71,7 +75,7 @@ def _after(variant: VariantState, event: Event) -> VariantState:
                 consecutive_start_failures=0,
             )
         case ReplicaStartFailed():
-            return _failed(variant, at=event.failed_timestamp_seconds)
+            return _start_failed(variant, event)
         case ReplicaDied() if event.lived_seconds < SHORT_LIFE_SECONDS:
             return _failed(variant, at=event.died_timestamp_seconds)
         case ReplicaDied():
@@ -84,6 +88,17 @@ def with_variant(
     """The state with one variant replaced."""
     of_service = {**state.variants.get(service, {}), variant: changed}
     return replace(state, variants={**state.variants, service: of_service})
+
+
+def _start_failed(variant: VariantState, event: ReplicaStartFailed) -> VariantState:
+    """One more failure in a row; none where the start was ordered before the last one: that it fails
+    too says nothing about starts that know of it."""
+    ordered, last = event.ordered_timestamp_seconds, variant.last_start_failure_timestamp_seconds
+    if ordered is None or last is None or variant.consecutive_start_failures == 0:
+        return _failed(variant, at=event.failed_timestamp_seconds)
+    if ordered < last <= event.failed_timestamp_seconds:
+        return variant
+    return _failed(variant, at=event.failed_timestamp_seconds)
 
 
 def _failed(variant: VariantState, *, at: float) -> VariantState:
@@ -110,6 +125,12 @@ def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
     known = spend(
         known, service=service, view=inputs.part(service.name).service(service.name), now=inputs.now
     )
+    return replace(known, scale_fit=_learned_fit(service, known=known, inputs=inputs))
+
+
+def _learned_fit(service: Service, *, known: ServiceState, inputs: Inputs) -> ScaleFit:
+    """What the newest bins teach about the forecast at the lead time, and about days."""
+    history = inputs.history
     series = demand_series(
         history,
         service=service.name,
@@ -117,14 +138,26 @@ def _observe_service(service: Service, *, inputs: Inputs) -> ServiceState:
         window_seconds=look_back_seconds(inputs.control),
         output_weight=output_weight(service, state=inputs.state),
     )
-    fit = learn_from(
-        known.scale_fit,
+    profile = told(
+        known.scale_fit.day_profile,
         series=series,
         control=inputs.control,
-        horizon_seconds=_longest_lead(service, state=inputs.state) + series.bin_seconds,
+        end_timestamp_seconds=history.end_timestamp_seconds,
+        is_announced=partial(is_announced, service),
+    )
+    fit = known.scale_fit
+    if profile is not fit.day_profile:
+        fit = replace(fit, day_profile=profile)
+    horizon = _longest_lead(service, state=inputs.state) + series.bin_seconds
+    if is_unsettled(service, inputs=inputs, horizon_seconds=horizon):
+        return fit
+    return learn_from(
+        fit,
+        series=series,
+        control=inputs.control,
+        horizon_seconds=horizon,
         end_timestamp_seconds=history.end_timestamp_seconds,
     )
-    return replace(known, scale_fit=fit)
 
 
 def _longest_lead(service: Service, *, state: ControllerState) -> float:
@@ -203,10 +236,19 @@ def _observe_steps(
     lesson = learn_steps(
         known,
         view=part.service(service.name),
-        done=_work_done(part, samples=samples, state=inputs.state),
+        done=None
+        if _has_overflowed(part.service(service.name), known=known)
+        else _work_done(part, samples=samples, state=inputs.state),
         fit=variants[name].step_fit,
+        slots=next(each.slots for each in service.variants if each.name == name),
     )
     return lesson.service, {**variants, name: replace(variants[name], step_fit=lesson.fit)}
+
+
+def _has_overflowed(view: ServiceView | None, *, known: ServiceState) -> bool:
+    """Whether answers of the overflow are among the times between tokens since the last look."""
+    now = fresh_value(view.traffic.overflow_output_tokens_total) if view else None
+    return now is not None and now != (known.overflow.output_tokens_total or 0.0)
 
 
 def _work_done(
@@ -228,7 +270,12 @@ def _work_done(
         )
         if min(increase) < 0:
             return None
-        done = done.plus(seconds=increase[0], prompt_tokens=increase[1], output_tokens=increase[2])
+        done = done.plus(
+            seconds=increase[0],
+            prompt_tokens=increase[1],
+            output_tokens=increase[2],
+            is_saturated=before.is_saturated and after.is_saturated,
+        )
     return done
 
 

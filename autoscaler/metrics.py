@@ -158,6 +158,9 @@ class _Gauges(Collector):
         low = [((*s, "low"), e.capacity_low_ratio) for s, e in seen]
         high = [((*s, "high"), e.capacity_high_ratio) for s, e in seen]
         yield _gauge(series.CAPACITY, (*low, *high))
+        plans = [((d.service,), d.overflow) for d in self._latest.decisions if d.overflow]
+        yield _gauge(series.OVERFLOW_SHARE, ((s, plan.share_ratio) for s, plan in plans))
+        yield _gauge(series.OVERFLOW_COST, ((s, plan.spent_last_hour) for s, plan in plans))
         yield _gauge(series.LEAD_TIME, self._latest.lead_times)
 
     def _of_the_loop(self) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from autoscaler.model.effect import EffectKind, JournalEntry
 from autoscaler.model.event import Event
 from collector.model.catalogue import CapacityPrior, Variant
 from collector.model.ids import ReplicaId, ServiceName
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import Replica
 
 
@@ -78,8 +79,13 @@ class EngineRunner(Protocol):
 class Router(Protocol):
     """The gateway as the executor needs it. Adapter: `actuators.gateway_router`."""
 
-    async def write_routes(self, replicas: Sequence[Replica]) -> None:
-        """Makes the gateway route to exactly the serving ones; the others get nothing new."""
+    async def write_routes(
+        self, replicas: Sequence[Replica], *, overflows: Sequence[OverflowGrant] = ()
+    ) -> None:
+        """Makes the gateway route to exactly the serving ones; the others get nothing new.
+
+        An overflow without a grant is closed.
+        """
         ...
 
     async def read_in_flight(self, replica_id: ReplicaId) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from autoscaler.model.assessment import Assessment
 from autoscaler.model.decision import Decision
 from autoscaler.model.state import ControllerState, Recommendation, ServiceState
+from autoscaler.plan.look_back import larger, look_at
 from autoscaler.plan.size import Need
 from collector.model.catalogue import Control
 
@@ -24,7 +25,13 @@ def remember_needs(
 ) -> ControllerState:
     services = {
         each.service.name: _remember_service(
-            state.service(each.service.name), need=need, control=control, now=now
+            replace(
+                state.service(each.service.name),
+                demand_before_events=each.announced.demand_before_events,
+            ),
+            need=need,
+            control=control,
+            now=now,
         )
         for each, need in zip(assessments, needs, strict=True)
     }
@@ -35,7 +42,7 @@ def _remember_service(
     known: ServiceState, *, need: Need, control: Control, now: float
 ) -> ServiceState:
     looks = _since(known.recommendations, begin=now - control.scale_in_hold_seconds, now=now)
-    look = Recommendation(timestamp_seconds=now, replicas=need.replicas)
+    look = look_at(need, now=now)
     return replace(known, recommendations=_with_look(looks, look, control=control))
 
 
@@ -59,7 +66,7 @@ def _with_look(
     spacing_seconds = control.scale_in_hold_seconds / LOOKS_PER_HOLD
     if len(looks) < 2 or look.timestamp_seconds - looks[-2].timestamp_seconds >= spacing_seconds:
         return (*looks, look)
-    return (*looks[:-1], replace(look, replicas=max(look.replicas, looks[-1].replicas)))
+    return (*looks[:-1], replace(larger(look, looks[-1]), timestamp_seconds=look.timestamp_seconds))
 
 
 def remember_reasons(state: ControllerState, decisions: tuple[Decision, ...]) -> ControllerState:

@@ -99,6 +99,16 @@ BURN_RATE = _gauge(
     "Error budget spent over what the objective allows, of the worst objective.",
     "service",
 )
+OVERFLOW_SHARE = _gauge(
+    "foresail_overflow_share_ratio",
+    "ratio",
+    "Share of arrivals that may go to the service's overflow as decided; absent without one.",
+    "service",
+)
+OVERFLOW_COST = _gauge(
+    "foresail_overflow_cost_last_hour", "money", "What the service's overflow has cost within the last hour.",
+    "service",
+)  # fmt: skip
 EFFECTS_RUNNING = _gauge(
     "foresail_effects_running", "effects", "Effects that have begun and not ended."
 )
@@ -124,6 +134,7 @@ SERIES: tuple[Series, ...] = (
     DECISIONS, EFFECTS, REPLICA_EVENTS, TICKS, LEDGER_RECORDS, TICK_DURATION, REPLICAS_NEEDED,
     DEMAND_REQUESTS, DEMAND_WORK, EXPECTED_WORK, CAPACITY, LEAD_TIME, BURN_RATE, EFFECTS_RUNNING,
     LAST_TICK, CATALOGUE_VALID, MODE,
+    OVERFLOW_SHARE, OVERFLOW_COST,
 )  # fmt: skip
 
 TICK_DURATION_BOUNDS_SECONDS = (
@@ -136,7 +147,8 @@ NO_DIRECTION = "none"
 
 SCALE_REASONS: Mapping[Direction, tuple[Reason, ...]] = {
     Direction.OUT: (
-        Reason.DEMAND_FORECAST, Reason.BACKLOG, Reason.HELD_REQUEST, Reason.MINIMUM_REPLICAS
+        Reason.DEMAND_FORECAST, Reason.CALENDAR_EVENT, Reason.BACKLOG, Reason.HELD_REQUEST,
+        Reason.MINIMUM_REPLICAS, Reason.CHEAPER_MIX
     ),
     Direction.IN: (
         Reason.SURPLUS_CAPACITY, Reason.IDLE, Reason.YIELD_MEMORY, Reason.ABOVE_MAXIMUM,
@@ -156,7 +168,7 @@ def decision_labels(decision: Decision) -> tuple[str, ...]:
 
 
 def legal_decision_labels(service: str) -> Iterator[tuple[str, ...]]:
-    """Label values the decisions of one service can have, 47 of them."""
+    """Label values the decisions of one service can have, 55 of them."""
     for_scaling = {reason for reasons in SCALE_REASONS.values() for reason in reasons}
     for reason in Reason:
         if reason not in for_scaling:

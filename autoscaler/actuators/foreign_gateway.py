@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from collector.gateway.routing import RoutingTable
 from collector.model.ids import ReplicaId
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import Replica
 
 
@@ -19,7 +20,9 @@ class ForeignGateway:
         """None: no table is ours."""
         return None
 
-    async def write_routes(self, replicas: Sequence[Replica]) -> None:
+    async def write_routes(
+        self, replicas: Sequence[Replica], *, overflows: Sequence[OverflowGrant] = ()
+    ) -> None:
         """Nothing to do; its owner's gateway finds the replicas by itself."""
 
     async def read_in_flight(self, replica_id: ReplicaId) -> int | None:

@@ -13,6 +13,7 @@ from collector.gateway.routing import RoutingTable, routing_table
 from collector.gateway.status import GatewayStatus
 from collector.model.catalogue import Catalogue
 from collector.model.ids import ReplicaId
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import Replica
 
 
@@ -34,10 +35,18 @@ class GatewayRouter:
         """The last table the gateway has taken; None before the first."""
         return self._written
 
-    async def write_routes(self, replicas: Sequence[Replica]) -> None:
+    async def write_routes(
+        self, replicas: Sequence[Replica], *, overflows: Sequence[OverflowGrant] = ()
+    ) -> None:
         """Returns when the gateway routes to exactly the serving ones. Raises GatewayError."""
         self._version += 1
-        table = routing_table(self._catalogue(), replicas, epoch=self._epoch, version=self._version)
+        table = routing_table(
+            self._catalogue(),
+            replicas,
+            epoch=self._epoch,
+            version=self._version,
+            overflows=overflows,
+        )
         await self._client.write_routes(table)
         self._written = table
 

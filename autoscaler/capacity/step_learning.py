@@ -21,13 +21,17 @@ class WorkDone:
     replica_seconds: float = 0.0
     prompt_tokens: float = 0.0
     output_tokens: float = 0.0
+    is_saturated: bool = True  # every one of them, at both looks
 
-    def plus(self, *, seconds: float, prompt_tokens: float, output_tokens: float) -> "WorkDone":
+    def plus(
+        self, *, seconds: float, prompt_tokens: float, output_tokens: float, is_saturated: bool
+    ) -> "WorkDone":
         """With one replica more."""
         return WorkDone(
             replica_seconds=self.replica_seconds + seconds,
             prompt_tokens=self.prompt_tokens + prompt_tokens,
             output_tokens=self.output_tokens + output_tokens,
+            is_saturated=self.is_saturated and is_saturated,
         )
 
 
@@ -40,7 +44,12 @@ class StepLesson:
 
 
 def learn_steps(
-    known: ServiceState, *, view: ServiceView | None, done: WorkDone | None, fit: StepFit
+    known: ServiceState,
+    *,
+    view: ServiceView | None,
+    done: WorkDone | None,
+    fit: StepFit,
+    slots: int,
 ) -> StepLesson:
     """The state after this look. `done` None: not to be told, e.g. replicas came or went unread."""
     totals = _totals(view)
@@ -51,7 +60,9 @@ def learn_steps(
     run = _extended(known.step_run, done=done, before=before, totals=totals)
     if not is_whole(run):
         return StepLesson(service=replace(known, step_run=run), fit=fit)
-    return StepLesson(service=replace(known, step_run=StepRun()), fit=add_run(fit, run))
+    return StepLesson(
+        service=replace(known, step_run=StepRun()), fit=add_run(fit, run, slots=slots)
+    )
 
 
 def _totals(view: ServiceView | None) -> TokenGapTotals | None:
@@ -66,6 +77,8 @@ def _extended(
 ) -> StepRun:
     return StepRun(
         replica_seconds=run.replica_seconds + done.replica_seconds,
+        unsaturated_replica_seconds=run.unsaturated_replica_seconds
+        + (0.0 if done.is_saturated else done.replica_seconds),
         prompt_tokens=run.prompt_tokens + done.prompt_tokens,
         output_tokens=run.output_tokens + done.output_tokens,
         token_gaps=run.token_gaps + totals.token_gaps - before.token_gaps,

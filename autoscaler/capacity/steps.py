@@ -21,6 +21,8 @@ MIN_RUN_REPLICA_SECONDS = 60.0
 MIN_GAPS = 50.0
 MIN_BATCH = 4.0
 """Mean sequences in a batch from which an engine hardly ever rests (by Little's law)."""
+MAX_UNSATURATED_RATIO = 0.1
+"""Of a stretch in which an engine with requests in most of its slots hardly ever rests either."""
 HALF_LIFE_ROWS = 400.0
 MIN_ROWS = 30.0
 MIN_VARIATION_RATIO = 0.1
@@ -46,9 +48,10 @@ class StepTimes:
     prompt_seconds_per_token: float
 
 
-def add_run(fit: StepFit, run: StepRun) -> StepFit:
+def add_run(fit: StepFit, run: StepRun, *, slots: int) -> StepFit:
     """The fit with one stretch of work; unchanged when the stretch says nothing.
 
+    `slots`: of one replica.
     A stretch that contradicts the fit is counted; after MAX_REJECTED_ROWS of them in a row the last
     one begins a new fit.
     """
@@ -60,26 +63,54 @@ def add_run(fit: StepFit, run: StepRun) -> StepFit:
     if step < MIN_STEP_SECONDS or max(step, output, prompt) > MAX_AMOUNT:
         return fit
     fit = replace(fit, least_step_seconds=_least_step(fit, step))
-    if output * step < MIN_BATCH:
+    is_busy = run.unsaturated_replica_seconds <= MAX_UNSATURATED_RATIO * run.replica_seconds
+    found = _row(step, output=output, prompt=prompt, slots=slots, is_busy=is_busy)
+    if found is None:
         return fit
-    row = np.array([1.0 / step, output, prompt])
+    row, weight = found
     known = _fitted(fit)
     if known is None or abs(_left_side(row, known) - 1.0) <= MAX_ERROR_RATIO:
-        return _with_row(fit, row)
+        return _with_row(fit, row, weight=weight)
+    if weight < 1.0:  # it may be the engine, and it may be that it rested otherwise than thought
+        return fit
+    return _contradicted(fit, row, step=step)
+
+
+def _contradicted(fit: StepFit, row: FloatArray, *, step: float) -> StepFit:
     if fit.rejected_rows + 1 < MAX_REJECTED_ROWS:
         return replace(fit, rejected_rows=fit.rejected_rows + 1)
-    return _with_row(StepFit(least_step_seconds=step), row)
+    return _with_row(StepFit(least_step_seconds=step), row, weight=1.0)
 
 
-def _with_row(fit: StepFit, row: FloatArray) -> StepFit:
-    keep = 0.5 ** (1.0 / HALF_LIFE_ROWS)
-    gram = keep * _square(fit.gram) + np.outer(row, row)
-    moment = keep * np.asarray(fit.moment) + row
+def _row(
+    step: float, *, output: float, prompt: float, slots: int, is_busy: bool
+) -> tuple[FloatArray, float] | None:
+    """(factors of floor, output and prompt costs that add up to 1, weight); None: says nothing.
+
+    Of an engine that never rests its time is what its steps take. With few slots its steps always hold
+    as many, so that their floor cannot be told from the work in them: it counts as work. Of one that
+    rests its steps are told as its tokens see them, each with one sequence more than the others in
+    its way; the fewer tokens, the less that is worth.
+    """
+    batch = output * step
+    if slots < MIN_BATCH:
+        return (np.array([0.0, output, prompt]), 1.0) if is_busy else None
+    if is_busy or batch >= MIN_BATCH:
+        return np.array([1.0 / step, output, prompt]), 1.0
+    others = 1.0 - 1.0 / slots
+    seen = np.array([1.0 / step, 1.0 / step + output * others, prompt * others])
+    return seen, batch / MIN_BATCH
+
+
+def _with_row(fit: StepFit, row: FloatArray, *, weight: float) -> StepFit:
+    keep = 0.5 ** (weight / HALF_LIFE_ROWS)
+    gram = keep * _square(fit.gram) + weight * np.outer(row, row)
+    moment = keep * np.asarray(fit.moment) + weight * row
     fit = replace(
         fit,
         gram=tuple(float(each) for each in gram[np.triu_indices(3)]),
         moment=tuple(float(each) for each in moment),
-        rows=keep * fit.rows + 1.0,
+        rows=keep * fit.rows + weight,
         rejected_rows=0,
     )
     return replace(fit, costs=_solved(fit) or fit.costs)
@@ -116,10 +147,12 @@ def _solved(fit: StepFit) -> tuple[float, float, float] | None:
     Rows that are all alike, as of engines with a queue that never ends, cannot tell the floor of a
     step from the work in it: any split of the two fits them.
     """
-    if fit.rows < MIN_ROWS or _variation(fit) < MIN_VARIATION_RATIO:
+    has_floor = fit.gram[0] > 0
+    if fit.rows < MIN_ROWS or (has_floor and _variation(fit) < MIN_VARIATION_RATIO):
         return None
     floor, output, prompt = non_negative(_square(fit.gram), np.asarray(fit.moment))
-    return (floor, output, prompt) if floor > 0 and output + prompt > 0 else None
+    is_whole = (floor > 0 or not has_floor) and output + prompt > 0
+    return (floor, output, prompt) if is_whole else None
 
 
 def _least_step(fit: StepFit, step: float) -> float:
@@ -130,10 +163,14 @@ def _least_step(fit: StepFit, step: float) -> float:
 
 
 def _variation(fit: StepFit) -> float:
-    """Coefficient of variation of the rows' steps per second."""
+    """Coefficient of variation of the rows' steps per second, or of their batches if that is larger:
+    few sequences hardly change the length of a step, and tell its floor all the same."""
+    steps, both, _, outputs = fit.gram[:4]
     mean = fit.moment[0] / fit.rows
-    variance = max(0.0, fit.gram[0] / fit.rows - mean * mean)
-    return math.sqrt(variance) / mean if mean > 0 else 0.0
+    variance = max(0.0, steps / fit.rows - mean * mean)
+    of_steps = math.sqrt(variance) / mean if mean > 0 else 0.0
+    likeness = both * both / (steps * outputs) if steps * outputs > 0 else 1.0
+    return max(of_steps, math.sqrt(max(0.0, 1.0 - likeness)))
 
 
 def non_negative(gram: FloatArray, moment: FloatArray) -> tuple[float, ...]:

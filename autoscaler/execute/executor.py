@@ -6,11 +6,13 @@ asyncio task per effect; one decision id is carried out once, whoever submits it
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 from autoscaler.errors import NotLeader
 from autoscaler.execute.edge import Work, begin_effect
 from autoscaler.execute.expand import effect_entries
+from autoscaler.execute.overflow import overflow_grants
 from autoscaler.execute.registry import ReplicaRegistry
 from autoscaler.execute.restore import restore
 from autoscaler.execute.routes import Routes
@@ -85,6 +87,18 @@ class Executor:
         for entry in entries:
             self._begin(entry, decision=decision)
         return entries
+
+    async def open_overflows(
+        self, decisions: Sequence[Decision], *, decide_interval_seconds: float
+    ) -> None:
+        """Opens at the gateway what the decisions of one tick open, and closes all else.
+
+        Call it once they are recorded. Raises NotLeader.
+        """
+        grants = overflow_grants(decisions, decide_interval_seconds=decide_interval_seconds)
+        if grants:
+            self._check_leadership()
+        await self._routes.grant(grants)
 
     async def publish_routes(self) -> bool:
         """Whether the gateway now routes as the registry says; for a reloaded catalogue."""

@@ -14,6 +14,7 @@ from autoscaler.execute.tasks import Tasks
 from autoscaler.ports import Router
 from collector.clock import Clock
 from collector.errors import GatewayError
+from collector.model.overflow import OverflowGrant
 
 _RETRY_SECONDS: Final = 0.5
 
@@ -38,12 +39,26 @@ class Routes:
         self._log = log
         self._writing = asyncio.Lock()
         self._is_retrying = False
+        self._overflows: tuple[OverflowGrant, ...] = ()
+
+    async def grant(self, overflows: tuple[OverflowGrant, ...]) -> None:
+        """Opens exactly these overflows, until their leases end; all others are closed.
+
+        Nothing is written when none is open and none was. What is written again for another reason
+        renews no lease.
+        """
+        if not overflows and not self._overflows:
+            return
+        self._overflows = overflows
+        await self.publish_eventually()
 
     async def publish(self) -> bool:
         """Whether the gateway now routes as the registry says."""
         async with self._writing:
             try:
-                await self._router.write_routes(self._registry.replicas())
+                await self._router.write_routes(
+                    self._registry.replicas(), overflows=self._overflows
+                )
             except GatewayError as error:
                 self._log.warning("routes_not_written", error=str(error))
                 return False

@@ -78,6 +78,7 @@ async def verify_start(
 
 async def roll_back_start(tools: EffectTools, entry: JournalEntry, *, message: str) -> None:
     """Leaves nothing of a start behind, and tells why it failed."""
+    held = tools.registry.held(entry.replica_id)
     await undo_start(tools, entry, reason=message)
     tools.tell(
         ReplicaStartFailed(
@@ -86,6 +87,7 @@ async def roll_back_start(tools: EffectTools, entry: JournalEntry, *, message: s
             replica_id=entry.replica_id,
             failed_timestamp_seconds=tools.ports.clock.timestamp_seconds(),
             message=message,
+            ordered_timestamp_seconds=held.replica.ordered_timestamp_seconds if held else None,
         )
     )
 

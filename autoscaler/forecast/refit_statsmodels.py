@@ -1,8 +1,9 @@
 """Holt-Winters curves from statsmodels, a few services at a time. Pure, but slow.
 
 In: days of coarse bins, what errors cost per service, a budget of CPU seconds. Out: fitted curves
-with the moment they were made, to be laid beside the batched ones with `with_slow_curves`. Runs in a
-worker process; the only module that imports statsmodels, and only when something is fitted.
+with the moment they were made, to be laid beside the batched ones with `with_slow_curves`. A member for
+plans hours ahead: benchmarks/bench_forecast.py measures what it costs, and nothing on the way to a
+decision calls it (ADR 0005, 0006). Imports statsmodels only when something is fitted.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -6,6 +6,7 @@ mode and level wins.
 
 from autoscaler.model.action import Action, Hold, Scale
 from autoscaler.model.decision import Verdict
+from autoscaler.model.overflow import OverflowPlan
 from collector.model.catalogue import ActionKind, Authority, AuthorityLevel, Mode
 
 
@@ -16,6 +17,13 @@ def govern(action: Action, *, authority: Authority) -> Verdict:
             return Verdict.NOTHING_TO_DO
         case Scale():
             return _verdict(authority.level(ActionKind.SCALE), mode=authority.mode)
+
+
+def govern_overflow(plan: OverflowPlan, *, authority: Authority) -> Verdict:
+    """Whether the overflow may be opened; a closed one needs nobody's leave."""
+    if not plan.is_open:
+        return Verdict.NOTHING_TO_DO
+    return _verdict(authority.level(ActionKind.OVERFLOW), mode=authority.mode)
 
 
 def _verdict(level: AuthorityLevel, *, mode: Mode) -> Verdict:

@@ -19,11 +19,13 @@ class Reason(StrEnum):
 
     # scale out
     DEMAND_FORECAST = "demand_forecast"  # expected demand exceeds what the replicas carry
+    CALENDAR_EVENT = "calendar_event"  # an event of the catalogue's calendar begins, or lasts
     BACKLOG = (
         "backlog"  # queued work must be drained in time, or capacity is unknown and a queue stands
     )
     HELD_REQUEST = "held_request"  # the gateway holds a request and no replica serves or comes
     MINIMUM_REPLICAS = "minimum_replicas"
+    CHEAPER_MIX = "cheaper_mix"  # other variants carry the same for clearly less money
     # scale in
     SURPLUS_CAPACITY = "surplus_capacity"  # not needed for the whole hold, N-1 test passed
     IDLE = "idle"  # no demand for the idle time, down to zero

@@ -1,10 +1,10 @@
 """All that the earlier stages found out about one service, for the plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoscaler.model.action import Reason
 from autoscaler.model.capacity import Capacity
-from autoscaler.model.demand import Forecast, Rates
+from autoscaler.model.demand import Announced, Forecast, Rates
 from collector.model.catalogue import Service, Variant
 from collector.model.snapshot import ReplicaView
 
@@ -42,6 +42,8 @@ class Assessment:
     headroom_deviates: float  # where in the demand forecast it is sized
     idle_seconds: float | None  # since the last demand; None: unknown
     violation_price_per_minute: float
+    announced: Announced = field(default_factory=Announced)  # in the forecast already
+    are_lengths_unknown: bool = False  # no answer was counted yet: output tokens are not told
 
     @property
     def supply_count(self) -> int:
@@ -54,9 +56,16 @@ class Assessment:
         return sum(len(fleet.serving) for fleet in self.fleets)
 
     @property
+    def is_expected(self) -> bool:
+        """Whether the calendar wants it ready although nobody may have asked for it lately."""
+        return self.forecast is not None and self.forecast.least is not None
+
+    @property
     def capacity(self) -> Capacity | None:
-        """Capacity of the first variant in growth order, the unit in which work is counted."""
-        return self.fleets[0].capacity if self.fleets else None
+        """Capacity of the first variant in growth order that has a known one: the reference, in
+        whose unit work is counted."""
+        known = (fleet.capacity for fleet in self.fleets if fleet.capacity is not None)
+        return next(known, None)
 
     @property
     def min_replicas(self) -> int:

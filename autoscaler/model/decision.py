@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoscaler.model.action import Action, Reason, Scale
+from autoscaler.model.overflow import OverflowPlan
 from collector.model.ids import DecisionId, ServiceName
 
 
@@ -38,6 +39,10 @@ class Evidence:
     expected_shortfall_ratio_with: float | None  # … after the chosen action
     quality: tuple[str, ...] = ()  # what is wrong with the data, one line each
     learning: tuple[str, ...] = ()  # what is a guess until more was seen, one clause each
+    planning: tuple[str, ...] = ()  # where the plan may have missed its best, one clause each
+    announced: tuple[
+        str, ...
+    ] = ()  # events of the calendar that raised the forecast, one clause each
 
 
 def unassessed(*, why: str) -> Evidence:
@@ -83,8 +88,15 @@ class Decision:
     evidence: Evidence
     candidates: tuple[Candidate, ...]
     explanation: str  # one paragraph for a person
+    overflow: OverflowPlan | None = None  # None: the service has none
+    overflow_verdict: Verdict = Verdict.NOTHING_TO_DO
 
     @property
     def is_effective(self) -> bool:
         """Whether the executor has something to do."""
         return self.verdict is Verdict.ACT and isinstance(self.action, Scale)
+
+    @property
+    def opens_overflow(self) -> bool:
+        """Whether the gateway is to be given leave to send requests there."""
+        return self.overflow is not None and self.overflow_verdict is Verdict.ACT

@@ -35,6 +35,18 @@ class Rates:
             output_tokens_per_second=self.output_tokens_per_second * factor,
         )
 
+    def at_least(self, other: "Rates") -> "Rates":
+        """The larger of both, number by number."""
+        return Rates(
+            requests_per_second=max(self.requests_per_second, other.requests_per_second),
+            prompt_tokens_per_second=max(
+                self.prompt_tokens_per_second, other.prompt_tokens_per_second
+            ),
+            output_tokens_per_second=max(
+                self.output_tokens_per_second, other.output_tokens_per_second
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
@@ -44,16 +56,37 @@ class Forecast:
     peak: Rates  # point forecast
     scenario_factors: tuple[float, ...]  # rising; peak x factor is one scenario
     horizon_seconds: float
+    least: Rates | None = None  # declared in the calendar: no scenario is under it
 
     @property
     def upper(self) -> Rates:
         """The highest scenario."""
-        return self.peak.scaled(self.scenario_factors[-1])
+        return self._no_less(self.peak.scaled(self.scenario_factors[-1]))
 
     def at(self, deviates: float) -> Rates:
         """The demand that lies so many standard deviations above the median, outside the scenarios
         continued as steeply as between the outer two."""
-        return self.peak.scaled(factor_at(self.scenario_factors, deviates))
+        return self._no_less(self.peak.scaled(factor_at(self.scenario_factors, deviates)))
+
+    def _no_less(self, rates: Rates) -> Rates:
+        return rates.at_least(self.least) if self.least else rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandBefore:
+    """The demand that was forecast before an event of the calendar began."""
+
+    timestamp_seconds: float  # when it was forecast
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What the calendar has to do with a forecast."""
+
+    clauses: tuple[str, ...] = ()  # the events that raised it, in words; empty: none did
+    forecast_without: Forecast | None = None
+    demand_before_events: tuple[DemandBefore, ...] = ()  # to be remembered
 
 
 @cache

@@ -28,6 +28,7 @@ class ReplicaStartFailed:
     replica_id: ReplicaId
     failed_timestamp_seconds: float
     message: str
+    ordered_timestamp_seconds: float | None = None  # None: not told
     kind: Literal["replica_start_failed"] = "replica_start_failed"
 
 

@@ -6,22 +6,55 @@ continues from a checkpoint of it. All collections are bounded by the constants 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from autoscaler.model.action import Reason
+from autoscaler.model.demand import DemandBefore
+from autoscaler.model.overflow import OverflowState
 from collector.model.catalogue import CapacityPrior
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 
 MAX_SAMPLES = 240
 """Kept per kind of sample; with 15 s bins that is the last hour."""
+PROFILE_BINS = 720
+"""Of a day, two minutes each: twice as many hardly foretell more (docs/benchmarks/lead_forecast.md)."""
+PROFILE_PLACES = 2 * PROFILE_BINS
+"""A working day, then a day of the weekend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayProfile:
+    """A service's mean working day and mean day of the weekend (`forecast.day_profile`).
+
+    Packed numbers and not tuples of them: 7 kB per service, and as fast to copy as to compare.
+    Raises ValueError for a length that is neither none nor all.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {  # in JSON, as text
+        "ser_json_bytes": "base64",
+        "val_json_bytes": "base64",
+    }
+
+    work: bytes = b""  # mean demand per place, little-endian 32-bit floats; empty: nothing was told
+    days: bytes = b""  # how many days have told each place, at most 255; 0: its mean says nothing
+    next_bin: int | None = None  # bins since the epoch: the first that was not looked at yet
+
+    def __post_init__(self) -> None:
+        for name, size in (("work", 4 * PROFILE_PLACES), ("days", PROFILE_PLACES)):
+            length = len(getattr(self, name))
+            if length not in (0, size) or (length == 0) != (self.days == b""):
+                raise ValueError(
+                    f"{name} must have 0 bytes, with days and work, or {size}: {length}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleFit:
     """What a service has taught about its forecast at the lead time (`forecast.lead_time`)."""
 
-    gram: tuple[float, ...] = ()  # upper triangle over the windows, row by row
+    gram: tuple[float, ...] = ()  # upper triangle over the columns, in the order of `multiscale`
     moment: tuple[float, ...] = ()
-    weights: tuple[float, ...] = ()  # of the windows; empty: the prior's
+    weights: tuple[float, ...] = ()  # of the windows, then of past days; empty: the prior's
     rows_total: int = 0
     error_rows: float = 0.0  # logarithms of what came over what was forecast, old ones fading:
     error_sum: float = 0.0
@@ -29,6 +62,7 @@ class ScaleFit:
     covered_rows: float = 0.0  # of error_rows: came at or under its P90
     spread_factor: float = 1.0  # on the errors' spread, so that the P90 keeps its promise
     last_timestamp_seconds: float | None = None  # end of the newest bin that was learned from
+    day_profile: DayProfile = DayProfile()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +71,8 @@ class Recommendation:
 
     timestamp_seconds: float
     replicas: int
+    variant: VariantName | None = None  # of several: the one that `alone_replicas` is counted in
+    alone_replicas: float | None = None  # so many of it alone would have been enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +98,7 @@ class StepRun:
     replica_seconds: float = 0.0
     prompt_tokens: float = 0.0
     output_tokens: float = 0.0
+    unsaturated_replica_seconds: float = 0.0  # of them: not all replicas were near saturation
     token_gaps: float = 0.0  # times between two tokens, and their sum
     token_gap_seconds: float = 0.0
 
@@ -106,6 +143,8 @@ class ServiceState:
     step_run: StepRun = StepRun()
     objective_totals: ObjectiveTotals | None = None
     budget: BudgetSpending = BudgetSpending()
+    demand_before_events: tuple[DemandBefore, ...] = ()  # at most one per event, and the newest
+    overflow: OverflowState = field(default_factory=OverflowState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,15 @@
 """Gives memory to the replicas that save the most, pool by pool. Pure.
 
-Greedy by value per byte. Values of one service fall with each further replica, so taking the best
-bid next is optimal up to the last bid that does not fit. (An exact solver comes with shared
-heterogeneous pools.)
+In: bids, budgets of pools and quotas. Out: an `Allocation`. Greedy by value per byte: exact where all
+bids for a pool are of one size, since the values of one variant fall with each further replica.
+`allocate_exactly` is for the others, `share` decides which is asked. It must not know services.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from collector.model.ids import PoolName, ServiceName, VariantName
+from collector.model.ids import PoolName, QuotaName, ServiceName, VariantName
 
 INCUMBENT_BONUS_RATIO = 1.25
 """A replica that already runs is worth this much more than the same one not yet started: moving it
@@ -17,6 +17,8 @@ costs two changes."""
 YOUNG_BONUS_RATIO = 2.5
 """One that starts, or has not yet served for as long as a start takes, is worth more than the most
 urgent equal (twice its value): two services that swap places spend at least half the time serving."""
+
+Key = tuple[ServiceName, VariantName]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,50 +34,77 @@ class Bid:
     is_incumbent: bool
     is_young: bool  # of incumbents: starts, or has served for less than a start takes
     is_required: bool  # declared minimum, or may not be taken away now
+    quota: QuotaName | None = None  # in which it takes one place
+
+    @property
+    def key(self) -> Key:
+        """Whose replica it is; those of one key are granted in order."""
+        return (self.service, self.variant)
+
+    @property
+    def worth_per_hour(self) -> float:
+        """Its value, and what it would cost to move it."""
+        if not self.is_incumbent:
+            return self.value_per_hour
+        return self.value_per_hour * (YOUNG_BONUS_RATIO if self.is_young else INCUMBENT_BONUS_RATIO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """What there is to give out."""
+
+    pool_bytes: Mapping[PoolName, int]
+    quota_replicas: Mapping[QuotaName, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """What each variant gets, and which services got less than they asked for."""
 
-    replicas: Mapping[tuple[ServiceName, VariantName], int]
-    refused: frozenset[tuple[ServiceName, VariantName]]
+    replicas: Mapping[Key, int]
+    refused: frozenset[Key]
+    over_quota: frozenset[Key] = frozenset()  # of the refused: for want of a place in their quota
 
 
-def allocate(bids: Iterable[Bid], *, budgets_bytes: Mapping[PoolName, int]) -> Allocation:
-    """Replicas per variant that fit the pools' budgets, required ones first, then by value per byte.
+def allocate(bids: Iterable[Bid], *, budgets: Budgets) -> Allocation:
+    """Replicas per variant that fit the budgets, required ones first, then by value per byte.
 
-    A service's later replica is never taken when an earlier one was refused. Required bids may
+    A variant's later replica is never taken when an earlier one was refused. Required bids may
     exceed a budget that shrank below what already runs: nothing is taken away by force.
     """
-    left = dict(budgets_bytes)
-    granted: Counter[tuple[ServiceName, VariantName]] = Counter()
-    refused: set[tuple[ServiceName, VariantName]] = set()
-    for bid in sorted(bids, key=_rank):
-        key = (bid.service, bid.variant)
-        keeps = bid.is_required and bid.is_incumbent
-        if not keeps and (key in refused or bid.memory_bytes > left[bid.pool]):
-            refused.add(key)
+    return granted_in_order(sorted(bids, key=rank), budgets=budgets)
+
+
+def granted_in_order(bids: Iterable[Bid], *, budgets: Budgets) -> Allocation:
+    """The same for bids that are in order already."""
+    left, places = dict(budgets.pool_bytes), dict(budgets.quota_replicas)
+    granted: Counter[Key] = Counter()
+    refused: set[Key] = set()
+    over_quota: set[Key] = set()
+    for bid in bids:
+        has_place = bid.quota is None or places[bid.quota] > 0
+        fits = has_place and bid.memory_bytes <= left[bid.pool]
+        if not (bid.is_required and bid.is_incumbent) and (bid.key in refused or not fits):
+            if bid.key not in refused and not has_place:
+                over_quota.add(bid.key)
+            refused.add(bid.key)
             continue
         left[bid.pool] -= bid.memory_bytes
-        granted[key] += 1
-    return Allocation(replicas=dict(granted), refused=frozenset(refused))
+        if bid.quota is not None:
+            places[bid.quota] -= 1
+        granted[bid.key] += 1
+    return Allocation(
+        replicas=dict(granted), refused=frozenset(refused), over_quota=frozenset(over_quota)
+    )
 
 
-def _rank(bid: Bid) -> tuple[bool, bool, float, int, str, str]:
-    worth = _bonus_ratio(bid) * bid.value_per_hour / bid.memory_bytes
-    first = bid.is_required
+def rank(bid: Bid) -> tuple[bool, bool, float, int, str, str]:
+    """Required ones first, of them those that run, then by worth per byte."""
     return (
-        not first,
-        not (first and bid.is_incumbent),
-        -worth,
+        not bid.is_required,
+        not (bid.is_required and bid.is_incumbent),
+        -bid.worth_per_hour / bid.memory_bytes,
         bid.index,
         bid.service,
         bid.variant,
     )
-
-
-def _bonus_ratio(bid: Bid) -> float:
-    if not bid.is_incumbent:
-        return 1.0
-    return YOUNG_BONUS_RATIO if bid.is_young else INCUMBENT_BONUS_RATIO

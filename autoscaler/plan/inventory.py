@@ -1,21 +1,61 @@
 """What memory there is to share, now and when all changes under way have ended. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from autoscaler.model.assessment import Fleet
-from autoscaler.plan.choose import Intent
+from autoscaler.plan.intent import Intent
 from collector.model.catalogue import Catalogue
-from collector.model.ids import PoolName, ServiceName, VariantName
+from collector.model.ids import PoolName, QuotaName, ServiceName, VariantName
 from collector.model.reading import fresh_value
 from collector.model.replica import HOLDING_STATES, ReplicaState
 from collector.model.snapshot import ReplicaView, Snapshot
 
+MAX_PLACES = 10**9
+"""Of a variant without a quota: more than any machine has."""
 STARTING_STATES = frozenset({ReplicaState.PENDING, ReplicaState.LOADING})
 
 
+@dataclass(slots=True, kw_only=True)
+class Free:
+    """What can be started now; it shrinks while actions are chosen."""
+
+    pool_bytes: dict[PoolName, int]
+    quota_replicas: dict[QuotaName, int]
+
+    def places(self, fleet: Fleet) -> int:
+        """How many more replicas there are places for in its quota, if it has one."""
+        quota = fleet.variant.quota
+        return MAX_PLACES if quota is None else max(0, self.quota_replicas.get(quota, 0))
+
+    def replicas(self, fleet: Fleet) -> int:
+        """How many more replicas can be started."""
+        room = max(0, self.pool_bytes.get(fleet.variant.pool, 0)) // fleet.footprint_bytes
+        return min(room, self.places(fleet))
+
+    def take(self, fleet: Fleet, *, replicas: int) -> None:
+        """Counts what so many of them will use as no longer free."""
+        self.pool_bytes[fleet.variant.pool] -= replicas * fleet.footprint_bytes
+        if fleet.variant.quota is not None:
+            self.quota_replicas[fleet.variant.quota] -= replicas
+
+
+def free_now(catalogue: Catalogue, *, snapshot: Snapshot, intents: Sequence[Intent]) -> Free:
+    """What no replica of any state holds now: what is being given up cannot be used before it is
+    free."""
+    places = {quota.name: quota.max_replicas for quota in catalogue.quotas}
+    for fleet, _ in _holders(snapshot, intents=intents):
+        if fleet.variant.quota is not None:
+            places[fleet.variant.quota] -= 1
+    return Free(
+        pool_bytes=free_bytes(catalogue, snapshot=snapshot, intents=intents),
+        quota_replicas=places,
+    )
+
+
 def pool_budgets(
-    catalogue: Catalogue, *, snapshot: Snapshot, intents: list[Intent]
+    catalogue: Catalogue, *, snapshot: Snapshot, intents: Sequence[Intent]
 ) -> dict[PoolName, int]:
     """Bytes per pool that replicas may hold in the end.
 
@@ -36,7 +76,7 @@ def pool_budgets(
 
 
 def free_bytes(
-    catalogue: Catalogue, *, snapshot: Snapshot, intents: list[Intent]
+    catalogue: Catalogue, *, snapshot: Snapshot, intents: Sequence[Intent]
 ) -> dict[PoolName, int]:
     """Bytes per pool that nobody holds or has been promised now; below 0 when too much is promised.
 
@@ -55,7 +95,7 @@ def free_bytes(
     return free
 
 
-def held_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolName, int]:
+def held_bytes(snapshot: Snapshot, *, intents: Sequence[Intent]) -> dict[PoolName, int]:
     """Bytes per pool held by or promised to replicas, draining and starting ones included."""
     held: Counter[PoolName] = Counter()
     for fleet, view in _holders(snapshot, intents=intents):
@@ -63,7 +103,7 @@ def held_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolName, i
     return held
 
 
-def _promised_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolName, int]:
+def _promised_bytes(snapshot: Snapshot, *, intents: Sequence[Intent]) -> dict[PoolName, int]:
     """Bytes per pool that starting replicas will still take."""
     promised: Counter[PoolName] = Counter()
     for fleet, view in _holders(snapshot, intents=intents):
@@ -73,7 +113,7 @@ def _promised_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> dict[PoolNa
     return promised
 
 
-def _undeclared_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> int:
+def _undeclared_bytes(snapshot: Snapshot, *, intents: Sequence[Intent]) -> int:
     """What replicas of no declared variant hold, as measured, until they have been retired.
 
     Nobody knows their pool any more, so it is kept free in every one.
@@ -88,7 +128,9 @@ def _undeclared_bytes(snapshot: Snapshot, *, intents: list[Intent]) -> int:
     return max(0, sum(orphans.values()))
 
 
-def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fleet, ReplicaView]]:
+def _holders(
+    snapshot: Snapshot, *, intents: Sequence[Intent]
+) -> Iterator[tuple[Fleet, ReplicaView]]:
     """Every replica of a declared variant that occupies memory, with its fleet.
 
     Of two views of one replica the first counts, as everywhere: its memory is held once.
@@ -101,7 +143,7 @@ def _holders(snapshot: Snapshot, *, intents: list[Intent]) -> Iterator[tuple[Fle
             yield fleet, view
 
 
-def _fleets(intents: list[Intent]) -> dict[tuple[ServiceName, VariantName], Fleet]:
+def _fleets(intents: Sequence[Intent]) -> dict[tuple[ServiceName, VariantName], Fleet]:
     return {
         (each.assessment.service.name, fleet.variant.name): fleet
         for each in intents

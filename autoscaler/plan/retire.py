@@ -20,12 +20,13 @@ def retirements(
 
     A replica that still starts is left to finish, as everywhere.
     """
+    declared = {(each.name, kind.name) for each in catalogue.services for kind in each.variants}
     orphans: dict[ServiceName, dict[VariantName, list[ReplicaView]]] = {}
     for view in snapshot.replicas:
         replica = view.replica
         if replica.state not in SUPPLY_STATES:
             continue
-        if catalogue.variant(replica.service, replica.variant) is None:
+        if (replica.service, replica.variant) not in declared:
             variants = orphans.setdefault(replica.service, {})
             variants.setdefault(replica.variant, []).append(view)
     found = [

@@ -1,98 +1,216 @@
-"""How many replicas a demand needs, and what the k-th of them is worth. Pure."""
+"""What a service needs: which work, in how many replicas of which variants. Pure.
+
+In: an assessment. Out: a `Need`. All work is counted in the unit of the reference, the first variant in
+growth order whose capacity is known. Before `guard`, `choose` and `value`; knows of no memory.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.model.assessment import Assessment
 from autoscaler.model.capacity import Capacity
-from autoscaler.model.demand import Rates
+from autoscaler.model.demand import Announced, Rates
+from autoscaler.plan.mix import (
+    MAX_REPLICAS,
+    ROUNDING,
+    Parts,
+    Wanted,
+    carried,
+    is_enough,
+    least_count,
+    settled,
+)
+from autoscaler.plan.parts import (
+    bounded_parts,
+    serving_counts,
+    supply_counts,
+    unbounded_parts,
+)
 from collector.model.catalogue import Control
+from collector.model.ids import VariantName
 
-MINUTES_PER_HOUR = 60.0
-LEAD_TIMES_BEFORE_END = 2.0
-"""Before the end of a hold a start is urgent: one for the start, one for the other's drain."""
 DEAD_BAND_RATIO = 0.05
 """Replayed on recorded traffic it saves a third of the changes, and costs nothing at equal attainment."""
 QUEUE_SECONDS = 5.0
 """Of arrivals: a shorter queue is a burst, a longer one stands."""
+UNKNOWN_UTILISATION_RATIO = 0.7
+"""Of what busy replicas complete: bursts and the queue that stands want room, and nothing else is known."""
 MAX_GROWTH = 4
 """Times the serving replicas, per lead time, while capacity is unknown: the first completions of a
 service with long answers come late and make a replica look slower than it is."""
-MAX_REPLICAS = 1e9
-"""More than any machine has: keeps a nonsensical reading a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What one service needs now."""
 
-    replicas: int  # inside its declared minimum and maximum
+    replicas: int  # of all its variants, inside their declared minima and maxima
     unbounded_replicas: int  # what the demand alone asks for
     backlog_decides: bool  # without the backlog fewer would do
     scenario_works: tuple[
         float, ...
-    ]  # replica-seconds per second, one per scenario, backlog included
+    ]  # work per second in the unit of the reference variant, one per scenario, backlog included
+    wanted: Wanted | None  # of the mix of variants; None: not known what they carry, only how many
+    parts: Parts  # the variants inside their bounds
+    reference: VariantName | None  # the variant in which `wanted` is counted
+    is_capped: bool  # the declared maxima are not enough
+    calendar_decides: bool = False  # without the events of its calendar fewer would do
+    hanging_replicas: int = 0  # of `replicas`: start for too long to be counted on
+    hanging_worth: float = 0.0  # the same in replicas of the reference
 
 
 def size(assessment: Assessment, *, control: Control) -> Need:
+    """What the service needs; an event of its calendar may raise that, never lower it."""
+    need = _size(assessment, control=control)
+    if not assessment.announced.clauses:
+        return need
+    usual = replace(
+        assessment, forecast=assessment.announced.forecast_without, announced=Announced()
+    )
+    without = _size(usual, control=control)
+    decides = without.unbounded_replicas < need.unbounded_replicas
+    if without.unbounded_replicas <= need.unbounded_replicas:
+        return replace(need, calendar_decides=decides)
+    usually = replace(without, scenario_works=need.scenario_works)
+    return replace(usually, backlog_decides=need.backlog_decides)
+
+
+def _size(assessment: Assessment, *, control: Control) -> Need:
     """Replicas to carry the forecast at the service's headroom plus the backlog at the target
     utilisation.
 
     Without a known capacity the replicas themselves show what they can; without demand data the
     present supply is kept. After the idle time nothing is needed, whatever the forecast remembers.
     """
-    works = scenario_works(assessment)
+    works, parts = scenario_works(assessment), bounded_parts(assessment)
     if is_idle(assessment, control=control):
-        wanted, by_backlog = 0, False
-    elif works is None:
-        wanted, by_backlog = _without_capacity(assessment), True
-    else:
-        capacity = _known(assessment.capacity)
-        without = sized_work(assessment, capacity=capacity)
-        work = without + _backlog_work(assessment, capacity)
-        wanted = max(
-            _settled(assessment, work=work, capacity=capacity, control=control),
-            replicas_for(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0),
-        )
-        by_backlog = wanted > replicas_for(
-            without, capacity=capacity, utilisation=control.utilisation_target_ratio
-        )
-    if assessment.held_requests:
-        wanted = max(wanted, 1)
+        need = _by_mix(assessment, parts=parts, replicas=0.0, without_backlog=0.0, control=control)
+        return replace(need, scenario_works=works or ())
+    if works is None:
+        return _by_count(assessment)
+    capacity, utilisation = _known(assessment.capacity), control.utilisation_target_ratio
+    without = sized_work(assessment, capacity=capacity)
+    work = without + _backlog_work(assessment, capacity)
+    present = alone(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0)
+    need = _by_mix(
+        assessment,
+        parts=parts,
+        replicas=max(_steadied(assessment, work=work, parts=parts, control=control), present),
+        without_backlog=alone(without, capacity=capacity, utilisation=utilisation),
+        control=control,
+    )
+    return replace(need, scenario_works=works)
+
+
+def _by_count(assessment: Assessment) -> Need:
+    """Where nobody knows what a replica carries, or what is asked for."""
+    count, parts = _without_capacity(assessment), bounded_parts(assessment)
+    if _is_awaited(assessment):
+        count = max(count, 1)
     return Need(
-        replicas=max(assessment.min_replicas, min(wanted, assessment.max_replicas)),
-        unbounded_replicas=wanted,
-        backlog_decides=by_backlog,
-        scenario_works=works or (),
+        replicas=max(assessment.min_replicas, min(count, assessment.max_replicas)),
+        unbounded_replicas=count,
+        backlog_decides=True,
+        scenario_works=(),
+        wanted=None,
+        parts=parts,
+        reference=_reference(assessment, parts=parts),
+        is_capped=count > assessment.max_replicas,
     )
 
 
-def _settled(assessment: Assessment, *, work: float, capacity: Capacity, control: Control) -> int:
-    """Replicas for the work; those that are there, where they fall short by a sliver only.
+def _by_mix(
+    assessment: Assessment,
+    *,
+    parts: Parts,
+    replicas: float,
+    without_backlog: float,
+    control: Control,
+) -> Need:
+    supply = supply_counts(assessment)
+    wanted = Wanted(
+        replicas=replicas,
+        firm_ratio=1.0 - control.max_spot_ratio,
+        at_least_one=_is_awaited(assessment),
+        is_urgent=_is_short_now(assessment, parts=parts),
+    )
+    unbounded = unbounded_parts(parts, supply=supply, wanted=wanted)
+    counts = settled(supply, parts=parts, wanted=wanted)
+    freely = counts if unbounded is parts else settled(supply, parts=unbounded, wanted=wanted)
+    demanded = sum(freely)
+    usual = replace(wanted, replicas=without_backlog)
+    return Need(
+        replicas=sum(counts),
+        unbounded_replicas=demanded,
+        backlog_decides=replicas > without_backlog
+        and demanded > sum(settled(supply, parts=unbounded, wanted=usual)),
+        scenario_works=(),
+        wanted=wanted,
+        parts=parts,
+        reference=_reference(assessment, parts=parts),
+        is_capped=not is_enough(counts, parts=parts, wanted=wanted),
+    )
+
+
+def _reference(assessment: Assessment, *, parts: Parts) -> VariantName | None:
+    pairs = zip(assessment.fleets, parts, strict=True)
+    return next((fleet.variant.name for fleet, part in pairs if part.is_proven), None)
+
+
+def raised(need: Need, *, assessment: Assessment, replicas: float) -> Need:
+    """The need with more wanted, in replicas of the reference; how many that are is told anew."""
+    if need.wanted is None or replicas <= need.wanted.replicas:
+        return need
+    wanted = replace(need.wanted, replicas=replicas)
+    counts = settled(supply_counts(assessment), parts=need.parts, wanted=wanted)
+    return replace(need, wanted=wanted, replicas=max(need.replicas, sum(counts)))
+
+
+def _is_awaited(assessment: Assessment) -> bool:
+    """Whether one replica is wanted, however little is asked for."""
+    return bool(assessment.held_requests) or assessment.is_expected
+
+
+def _is_short_now(assessment: Assessment, *, parts: Parts) -> bool:
+    if assessment.held_requests or assessment.backlog_requests or assessment.capacity is None:
+        return True
+    present = _present_work(assessment, assessment.capacity)
+    needed = alone(present, capacity=assessment.capacity, utilisation=1.0)
+    return carried(serving_counts(assessment), parts=parts) < needed
+
+
+def _steadied(assessment: Assessment, *, work: float, parts: Parts, control: Control) -> float:
+    """Replicas of the reference for the work; what is there, where it falls short by a sliver only.
 
     Half of all changes would otherwise be one replica that goes again when the forecast sways back.
     """
-    utilisation, supply = control.utilisation_target_ratio, assessment.supply_count
-    wanted = replicas_for(work, capacity=capacity, utilisation=utilisation)
-    stretched = utilisation * (1.0 + DEAD_BAND_RATIO)
-    is_sliver = replicas_for(work, capacity=capacity, utilisation=stretched) <= supply < wanted
-    return supply if is_sliver else wanted
+    capacity, utilisation = _known(assessment.capacity), control.utilisation_target_ratio
+    there = carried(supply_counts(assessment), parts=parts)
+    wanted = alone(work, capacity=capacity, utilisation=utilisation)
+    stretched = alone(work, capacity=capacity, utilisation=utilisation * (1.0 + DEAD_BAND_RATIO))
+    is_sliver = stretched <= there + ROUNDING < wanted
+    return there if is_sliver else wanted
 
 
 def is_idle(assessment: Assessment, *, control: Control) -> bool:
-    """No demand for the idle time, nothing held, nothing queued."""
+    """No demand for the idle time, nothing held, nothing queued, and none announced as a rate."""
     idle = assessment.idle_seconds
     waiting = assessment.held_requests or assessment.backlog_requests
-    return idle is not None and idle >= control.idle_to_zero_seconds and not waiting
+    is_wanted = waiting or assessment.is_expected
+    return idle is not None and idle >= control.idle_to_zero_seconds and not is_wanted
+
+
+def alone(work_ratio: float, *, capacity: Capacity, utilisation: float) -> float:
+    """Replicas that carry the work with each at most `utilisation` of its lower bound, as a fraction;
+    0 for no work."""
+    if work_ratio <= 0:
+        return 0.0
+    return min(work_ratio / (capacity.low_ratio * utilisation), MAX_REPLICAS)
 
 
 def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -> int:
-    """The smallest count that carries the work with each replica at most `utilisation` of its lower
-    bound; 0 for no work."""
-    if work_ratio <= 0:
-        return 0
-    replicas = work_ratio / (capacity.low_ratio * utilisation)
-    return math.ceil(min(replicas, MAX_REPLICAS) - 1e-9)
+    """The same as a whole number."""
+    return least_count(alone(work_ratio, capacity=capacity, utilisation=utilisation))
 
 
 def sized_work(assessment: Assessment, *, capacity: Capacity) -> float:
@@ -108,46 +226,8 @@ def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:
         return None
     backlog = _backlog_work(assessment, capacity)
     peak = capacity.work_ratio(forecast.peak)
-    return tuple(peak * factor + backlog for factor in forecast.scenario_factors)
-
-
-def shortfall_ratio(works: tuple[float, ...], *, carried_work: float) -> float:
-    """Expected share of the demand that is not carried; 0 without demand."""
-    shares = [max(0.0, 1.0 - carried_work / work) if work > 0 else 0.0 for work in works]
-    return sum(shares) / len(shares) if shares else 0.0
-
-
-def replica_values_per_hour(
-    assessment: Assessment, *, need: Need, count: int, control: Control
-) -> tuple[float, ...]:
-    """Money per hour that the 1st … `count`-th replica saves in violations. Shape (count,), falling.
-
-    A held request makes the first replica worth a full violation whatever the forecast says, and
-    twice that near the end of the hold, so that nobody starves behind an equal.
-    """
-    price = assessment.violation_price_per_minute * MINUTES_PER_HOUR
-    capacity = assessment.capacity
-    per_replica = (capacity.low_ratio if capacity else 1.0) * control.utilisation_target_ratio
-    missing = [
-        shortfall_ratio(need.scenario_works, carried_work=per_replica * k) for k in range(count + 1)
-    ]
-    values = [price * (missing[k] - missing[k + 1]) for k in range(count)]
-    if not need.scenario_works:
-        values = [price if k < need.replicas else 0.0 for k in range(count)]
-    if values and assessment.held_requests:
-        values[0] = max(values[0], price * urgency(assessment))
-    return tuple(values)
-
-
-def urgency(assessment: Assessment) -> float:
-    """1 for a held request that can wait, 2 once a start any later would come after its hold.
-
-    Waiting that long lets the one that has the memory use it: equals then take turns at the pace of
-    the hold and not at that of the tick.
-    """
-    left = assessment.service.hold_timeout_seconds - assessment.oldest_held_seconds
-    lead = max((fleet.lead_time_seconds for fleet in assessment.fleets), default=0.0)
-    return 2.0 if left <= LEAD_TIMES_BEFORE_END * lead else 1.0
+    least = capacity.work_ratio(forecast.least) if forecast.least else 0.0
+    return tuple(max(peak * factor, least) + backlog for factor in forecast.scenario_factors)
 
 
 def _without_capacity(assessment: Assessment) -> int:
@@ -178,15 +258,18 @@ def _is_burst(backlog: float, *, assessment: Assessment) -> bool:
 
 
 def _replicas_by_completions(assessment: Assessment) -> int:
-    """Arrivals over what one busy replica completes, within MAX_GROWTH; 0 when either is not known."""
+    """Arrivals over what one busy replica may be asked to complete, within MAX_GROWTH.
+
+    0 when either is not known, or as many are completed as arrive: the queue is being worked off.
+    """
     done, demand, serving = (
         assessment.completed_requests_per_second,
         assessment.demand_now,
         assessment.serving_count,
     )
-    if not done or demand is None:
+    if not done or demand is None or demand.requests_per_second <= done:
         return 0
-    replicas = demand.requests_per_second * serving / done
+    replicas = demand.requests_per_second * serving / (done * UNKNOWN_UTILISATION_RATIO)
     return math.ceil(min(replicas, MAX_GROWTH * serving, MAX_REPLICAS))
 
 

@@ -13,11 +13,11 @@ from collector.model.histogram import Histogram, good_count
 from collector.model.reading import Reading, fresh_value
 from collector.model.snapshot import ServiceView
 
-MEMORY_SECONDS = 86400.0
-"""Events of a day ago count about a third: long enough to see a day's peak, short enough that a week
-of quiet does not pay for a bad day."""
-HALF_KNOWN_SECONDS = 4 * 3600.0
-"""A bad first hour is not yet a bad service."""
+MEMORY_SECONDS = 3 * 86400.0
+"""Events of three days ago count about a third: long enough that neither one peak nor one quiet night
+moves the margin, short enough that a quiet month does not pay for a bad week."""
+HALF_KNOWN_SECONDS = 86400.0
+"""A bad first hour is not yet a bad service, nor is a bad afternoon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +58,18 @@ def watched_ratio(state: ServiceState) -> float:
 
 def _with(spending: BudgetSpending, look: BudgetLook) -> BudgetSpending:
     keep = math.exp(-look.seconds / MEMORY_SECONDS)
+    watched = look.seconds if look.allowed > 0 else 0.0  # a quiet time only fades what was before
     return BudgetSpending(
         bad=keep * spending.bad + look.bad,
         allowed=keep * spending.allowed + look.allowed,
-        seconds=keep * spending.seconds + look.seconds,
+        seconds=keep * spending.seconds + watched,
     )
 
 
 def _look(
     service: Service, *, before: ObjectiveTotals, totals: ObjectiveTotals
 ) -> BudgetLook | None:
-    """The worst objective's; None when a counter fell."""
+    """The worst objective's; one of nothing without judged events; None when a counter fell."""
     looks = []
     for index, objective in enumerate(service.objectives):
         judged = totals.judged[index] - before.judged[index]
@@ -79,7 +80,8 @@ def _look(
         bad = max(0.0, judged - good)
         looks.append(BudgetLook(seconds=totals.seconds - before.seconds, bad=bad, allowed=allowed))
     judged_looks = [look for look in looks if look.allowed > 0]
-    return max(judged_looks, key=lambda look: look.bad / look.allowed, default=None)
+    nothing = BudgetLook(seconds=totals.seconds - before.seconds, bad=0.0, allowed=0.0)
+    return max(judged_looks, key=lambda look: look.bad / look.allowed, default=nothing)
 
 
 def _totals(service: Service, *, view: ServiceView | None, now: float) -> ObjectiveTotals | None:

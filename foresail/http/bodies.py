@@ -94,6 +94,12 @@ class EvidenceBody(Body):
     expected_shortfall_ratio_with: float | None
     quality: list[str]
     """What is wrong with the data, one line each."""
+    learning: list[str]
+    """What was taken from a prior, one clause each, until more was seen."""
+    planning: list[str]
+    """Where the plan may have missed its best, one clause each."""
+    announced: list[str]
+    """Events of the calendar that raised the forecast, one clause each."""
 
 
 class DecisionBody(Body):

@@ -88,4 +88,7 @@ def _evidence_body(evidence: Evidence) -> EvidenceBody:
         expected_shortfall_ratio_without=evidence.expected_shortfall_ratio_without,
         expected_shortfall_ratio_with=evidence.expected_shortfall_ratio_with,
         quality=list(evidence.quality),
+        learning=list(evidence.learning),
+        planning=list(evidence.planning),
+        announced=list(evidence.announced),
     )

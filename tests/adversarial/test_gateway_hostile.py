@@ -216,8 +216,10 @@ async def test_a_client_that_takes_nothing_is_let_go(tmp_path: Path) -> None:
         flood = 'X-Behave: {"tokens": 4000000, "tokens_per_chunk": 20}\r\n'
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own has it
         writer.write(_post(body, headers=flood))
-        await gateway.eventually("foresail_requests_finished_total", 1, reason="client_gone")
-        writer.close()
+        try:
+            await gateway.eventually("foresail_requests_finished_total", 1, reason="client_gone")
+        finally:
+            writer.close()
 
 
 @pytest.mark.parametrize(

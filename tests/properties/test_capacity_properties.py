@@ -23,7 +23,7 @@ costs = st.builds(
 def fitted(runs: list[StepRun]) -> StepTimes | None:
     fit = StepFit()
     for run in runs:
-        fit = add_run(fit, run)
+        fit = add_run(fit, run, slots=256)
     return step_times(fit)
 
 

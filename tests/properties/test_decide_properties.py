@@ -20,6 +20,7 @@ from autoscaler.model.decision import Decision, Verdict
 from autoscaler.model.state import (
     BudgetSpending,
     ControllerState,
+    DayProfile,
     Recommendation,
     ScaleFit,
     ServiceState,
@@ -53,9 +54,16 @@ from support.builders import (
     stale,
     steady,
 )
+from support.day_profiles import make_profile
 
 NAMES = ("alpha", "beta", "gamma")
 VARIANTS = ("small", "large")
+DAY_PROFILES = (
+    DayProfile(),
+    make_profile(burst_timestamp_seconds=NOW + 60.0, factor=4.0),
+    make_profile(burst_timestamp_seconds=NOW + 60.0, factor=0.0, work=1e30),
+    make_profile(burst_timestamp_seconds=NOW - 600.0, factor=9.0, days=255),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -132,12 +140,12 @@ def histories(draw: st.DrawFn) -> dict[str, Bins]:
 @st.composite
 def scale_fits(draw: st.DrawFn) -> ScaleFit:
     """What may have been learned of a forecast, sound or not."""
-    size = draw(st.sampled_from([0, 5]))
+    size = draw(st.sampled_from([0, 5, 6]))
     spread = draw(st.floats(0.0, 3.0))
     rows = draw(st.sampled_from([0.0, 39.0, 300.0]))
     mean = draw(st.floats(-2.0, 2.0))
     return ScaleFit(
-        gram=(1.0,) * 15 if size else (),
+        gram=(1.0,) * (size * (size + 1) // 2),
         moment=tuple(draw(st.lists(ratios, min_size=size, max_size=size))),
         weights=tuple(draw(st.lists(st.floats(-1.0, 2.0), min_size=size, max_size=size))),
         rows_total=draw(st.integers(0, 40)),
@@ -145,6 +153,7 @@ def scale_fits(draw: st.DrawFn) -> ScaleFit:
         error_sum=rows * mean,
         error_square_sum=rows * (mean * mean + spread * spread),
         last_timestamp_seconds=draw(st.sampled_from([None, NOW - 15.0, NOW + 5000.0, 0.0])),
+        day_profile=draw(st.sampled_from(DAY_PROFILES)),
     )
 
 

@@ -95,7 +95,13 @@ def test_what_is_learned_of_a_forecast_does_not_depend_on_the_scale(
                 horizon_seconds=60.0,
                 end_timestamp_seconds=NOW + 15.0 * end,
             )
-        found = forecast_at_lead(series, fit=fit, control=Control(), horizon_seconds=60.0)
+        found = forecast_at_lead(
+            series,
+            fit=fit,
+            control=Control(),
+            horizon_seconds=60.0,
+            end_timestamp_seconds=NOW + 15.0 * len(work),
+        )
         return fit, None if found is None else found.peak.prompt_tokens_per_second / factor
 
     (one, peak), (other, scaled_peak) = learned(1.0), learned(scale)

@@ -92,6 +92,7 @@ class ModelReplica:
     number: int
     model: EngineModel
     stage: str = "pending"
+    chosen: int = 0  # how many had arrived when it got its last request
 
     @property
     def load(self):
@@ -150,13 +151,18 @@ class ModelFleet:
         if tokens - 1 > self.limits.kv_capacity_tokens:
             self.status[row] = RequestStatus.REJECTED
         elif self.open:
-            self.submit(row, min(self.open, key=lambda each: (each.load, each.number)), now)
+            self.submit(row, self.routed(), now)
         elif len(self.held) < self.max_held:
             self.held.append(row)
         else:
             self.status[row] = RequestStatus.SHED
 
+    def routed(self):
+        """The least loaded, of equals the one chosen longest ago, the oldest of those never chosen."""
+        return min(self.open, key=lambda each: (each.load, each.chosen, each.number))
+
     def submit(self, row, replica, now):
+        replica.chosen = self.arrived
         prompt, output = self.workload.prompt_tokens[row], self.workload.output_tokens[row]
         self.submitted[row] = now
         replica.model.submit(Request(row, int(prompt), int(output)), at=now)
@@ -175,7 +181,7 @@ class ModelFleet:
         replica = self.replicas[number]
         replica.stage = "open"
         for row in self.held:
-            self.submit(row, min(self.open, key=lambda e: (e.load, e.number)), self.now)
+            self.submit(row, self.routed(), self.now)
         self.held.clear()
 
     def kill(self, number):

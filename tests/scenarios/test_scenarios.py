@@ -36,6 +36,9 @@ Check = Callable[[Story, str, Any], bool]
 CHECKS: dict[str, Check] = {
     "replicas": lambda told, service, bounds: is_between(told.supplies(service), bounds),
     "final_replicas": lambda told, service, bounds: is_between(told.supplies(service)[-1:], bounds),
+    "final_variants": lambda told, service, variants: (
+        told.ticks[-1].supply_by_variant[service] == variants
+    ),
     "reasons": lambda told, service, reasons: set(reasons) <= set(told.reasons(service)),
     "changes_at_most": lambda told, service, most: len(told.changes(service)) <= most,
     "max_held_seconds": lambda told, service, most: (
@@ -56,6 +59,13 @@ def holds(told: Story, service: str, window: Document) -> bool:
     reasons = set(told.reasons(service, **span))
     checks = {
         "replicas": lambda bounds: is_between(told.supplies(service, **span), bounds),
+        "variants": lambda bounds: all(
+            bounds[name][0] <= count <= bounds[name][1]
+            for tick in told.ticks
+            if span["begin"] <= tick.seconds <= span["end"]
+            for name, count in tick.supply_by_variant[service].items()
+            if name in bounds
+        ),
         "scale_ins": lambda most: len(told.scale_ins(service, **span)) <= most,
         "only_reasons": lambda only: reasons <= set(only),
         "never": lambda never: not reasons & set(never),

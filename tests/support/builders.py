@@ -24,15 +24,17 @@ from collector.model.catalogue import (
     MemoryPool,
     Mode,
     Objective,
+    Overflow,
     PoolKind,
     ProcessTarget,
+    Quota,
     Service,
     Sli,
     Tier,
     Variant,
 )
 from collector.model.history import History, Signal, SignalBins
-from collector.model.ids import PoolName, ReplicaId, ServiceName, TierName, VariantName
+from collector.model.ids import PoolName, QuotaName, ReplicaId, ServiceName, TierName, VariantName
 from collector.model.reading import Fresh, Missing, MissingReason, Number, Stale
 from collector.model.replica import EngineKind, Replica, ReplicaState
 from collector.model.snapshot import (
@@ -188,6 +190,19 @@ def make_variant(name: str = SMALL, **fields: Any) -> Variant:
     return Variant(name=VariantName(name), **{**given, **fields})
 
 
+def make_overflow(**fields: Any) -> Overflow:
+    """At these prices a request of the default lengths costs 0.00028."""
+    given: dict[str, Any] = {
+        "base_url": "http://127.0.0.1:9",
+        "model": "large",
+        "price_per_million_prompt_tokens": 1.0,
+        "price_per_million_output_tokens": 2.0,
+        "max_requests_in_flight": 10,
+        "max_cost_per_hour": 5.0,
+    }
+    return Overflow(**{**given, **fields})
+
+
 def make_service(name: str = CHAT, **fields: Any) -> Service:
     given: dict[str, Any] = {
         "models": (name,),
@@ -202,7 +217,8 @@ def make_service(name: str = CHAT, **fields: Any) -> Service:
 
 
 def make_authority(*, mode: Mode = Mode.ACTIVE, level: str = AuthorityLevel.AUTO) -> Authority:
-    return Authority(mode=mode, levels={ActionKind.SCALE: AuthorityLevel(level)})
+    both = (ActionKind.SCALE, ActionKind.OVERFLOW)
+    return Authority(mode=mode, levels=dict.fromkeys(both, AuthorityLevel(level)))
 
 
 def make_catalogue(
@@ -212,8 +228,9 @@ def make_catalogue(
     prices: Mapping[str, float] | None = None,
     control: Control | None = None,
     authority: Authority | None = None,
+    quotas: Mapping[str, int] | None = None,
 ) -> Catalogue:
-    """`prices`: money per violation-minute by tier; "standard" at 1 unless given."""
+    """`prices`: money per violation-minute by tier; "standard" at 1 unless given. `quotas`: replicas."""
     tiers = {"standard": 1.0, **(prices or {})}
     return Catalogue(
         version=1,
@@ -233,6 +250,9 @@ def make_catalogue(
         authority=authority or make_authority(),
         control=control or Control(),
         digest="d" * 16,
+        quotas=tuple(
+            Quota(name=QuotaName(name), max_replicas=most) for name, most in (quotas or {}).items()
+        ),
     )
 
 

@@ -119,6 +119,7 @@ def gateway_page(
     start: float | None = 50.0,
     ttft: Sequence[tuple[str, float]] = (("0.5", 0), ("1.0", 0), ("+Inf", 0)),
     replicas: Sequence[tuple[str, float]] = (),
+    overflow: tuple[float, float, float] = (0, 0, 0),  # prompt tokens, output tokens, in flight
 ) -> str:
     """One service's part of the gateway's page; `ttft` as cumulative (edge text, count)."""
     s = f'service="{service}"'
@@ -134,6 +135,9 @@ def gateway_page(
         f"foresail_requests_in_flight{{{s}}} {in_flight}",
         f"foresail_requests_held{{{s}}} {held}",
         f"foresail_oldest_held_seconds{{{s}}} 0",
+        f"foresail_overflow_prompt_tokens_total{{{s}}} {overflow[0]}",
+        f"foresail_overflow_output_tokens_total{{{s}}} {overflow[1]}",
+        f"foresail_overflow_requests_in_flight{{{s}}} {overflow[2]}",
         *(
             f'foresail_time_to_first_token_seconds_bucket{{{s},le="{edge}"}} {count}'
             for edge, count in ttft

@@ -5,7 +5,7 @@ The catalogue file, the wake socket and the history are real; time moves when a 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ import yaml
 from structlog.testing import LogCapture
 
 from autoscaler.execute import Executor
+from autoscaler.execute.overflow import overflow_grants
 from autoscaler.metrics import ControllerMetrics
 from autoscaler.model.decision import Decision
 from autoscaler.model.effect import JournalEntry
@@ -26,6 +27,7 @@ from collector.history.memory import MemoryHistoryStore
 from collector.loop import Observer
 from collector.model.catalogue import Catalogue
 from collector.model.ids import DecisionId
+from collector.model.overflow import OverflowGrant
 from collector.model.snapshot import Snapshot
 from foresail.controller import Controller, ControllerParts
 from foresail.metered_journal import MeteredJournal
@@ -69,6 +71,7 @@ class RememberingExecutor:
         self.lost_leadership: str | None = None
         self.submitted: list[Decision] = []
         self.publishes = 0
+        self.overflows: tuple[OverflowGrant, ...] = ()
         self.takes_routes = takes_routes
         self.may_recover = asyncio.Event()
         self.may_recover.set()
@@ -81,6 +84,11 @@ class RememberingExecutor:
     async def submit(self, decision: Decision, *, now: float) -> tuple[JournalEntry, ...]:
         self.submitted.append(decision)
         return ()
+
+    async def open_overflows(
+        self, decisions: Sequence[Decision], *, decide_interval_seconds: float
+    ) -> None:
+        self.overflows = overflow_grants(decisions, decide_interval_seconds=decide_interval_seconds)
 
     async def publish_routes(self) -> bool:
         self.publishes += 1

@@ -12,6 +12,7 @@ from autoscaler.ports import EngineHandle
 from collector.errors import GatewayError
 from collector.model.catalogue import CapacityPrior, Variant
 from collector.model.ids import PoolName, ReplicaId, ServiceName
+from collector.model.overflow import OverflowGrant
 from collector.model.reading import Number
 from collector.model.replica import Replica, ReplicaState
 
@@ -117,12 +118,16 @@ class FakeRouter:
     def __init__(self) -> None:
         self.is_reachable = True
         self.written: list[tuple[Replica, ...]] = []
+        self.overflows: tuple[OverflowGrant, ...] = ()
         self.in_flight: dict[ReplicaId, int | None] = {}
 
-    async def write_routes(self, replicas: Sequence[Replica]) -> None:
+    async def write_routes(
+        self, replicas: Sequence[Replica], *, overflows: Sequence[OverflowGrant] = ()
+    ) -> None:
         if not self.is_reachable:
             raise GatewayError("the gateway cannot be reached")
         self.written.append(tuple(replicas))
+        self.overflows = tuple(overflows)
 
     async def read_in_flight(self, replica_id: ReplicaId) -> int | None:
         return self.in_flight.get(replica_id, 0) if self.is_reachable else None

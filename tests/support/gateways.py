@@ -14,12 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.clock import SystemClock
 from collector.gateway.client import GatewayClient
 from collector.gateway.process import Gateway, open_gateway
-from collector.gateway.routing import ReplicaRoute, RoutingTable, ServiceRoute
+from collector.gateway.routing import OverflowRoute, ReplicaRoute, RoutingTable, ServiceRoute
 from collector.gateway.settings import GatewaySettings
-from collector.model.catalogue import Sli
+from collector.model.catalogue import Overflow, Sli
 from collector.model.ids import ReplicaId, ServiceName, TierName
+from collector.model.overflow import OverflowGrant
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+TRIES = 3000
+"""Of 10 ms and more each: a busy machine is no failure."""
 
 
 def replica_route(
@@ -42,6 +46,7 @@ def service_route(
     max_held_requests: int = 100,
     max_in_flight_per_replica: int | None = None,
     thresholds_seconds: Mapping[Sli, tuple[float, ...]] | None = None,
+    overflow: OverflowRoute | None = None,
 ) -> ServiceRoute:
     """A service with these replicas."""
     return ServiceRoute(
@@ -53,6 +58,39 @@ def service_route(
         max_in_flight_per_replica=max_in_flight_per_replica,
         thresholds_seconds=thresholds_seconds or {},
         replicas=replicas,
+        overflow=overflow,
+    )
+
+
+def overflow_route(
+    url: str,
+    *,
+    name: str = "chat",
+    granted_at: float = 1.0,
+    lease_seconds: float = 60.0,
+    share_ratio: float = 0.0,
+    budget: float = 1000.0,
+    max_requests_in_flight: int = 100,
+    api_key_file: str | None = None,
+) -> OverflowRoute:
+    """An open overflow at `url` for the model `large`, where a token of either kind costs 1."""
+    return OverflowRoute(
+        grant=OverflowGrant(
+            service=ServiceName(name),
+            granted_timestamp_seconds=granted_at,
+            lease_seconds=lease_seconds,
+            share_ratio=share_ratio,
+            budget=budget,
+        ),
+        target=Overflow(
+            base_url=url,
+            model="large",
+            price_per_million_prompt_tokens=1e6,
+            price_per_million_output_tokens=1e6,
+            max_requests_in_flight=max_requests_in_flight,
+            max_cost_per_hour=1000.0,
+            api_key_file=api_key_file,
+        ),
     )
 
 
@@ -104,7 +142,7 @@ class GatewayUnderTest:
 
     async def eventually(self, name: str, expected: float, **labels: str) -> None:
         """Returns when the value is as expected; fails after some seconds."""
-        for _ in range(500):
+        for _ in range(TRIES):
             if await self.value(name, **labels) == expected:
                 return
             await asyncio.sleep(0.01)
@@ -113,7 +151,7 @@ class GatewayUnderTest:
 
 async def until(claim: Callable[[], bool], *, what: str) -> None:
     """Returns when `claim` holds; fails after some seconds."""
-    for _ in range(500):
+    for _ in range(TRIES):
         if claim():
             return
         await asyncio.sleep(0.01)

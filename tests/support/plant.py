@@ -55,6 +55,7 @@ class PlantService:
     rate: Callable[[float], float]  # requests per second at a time
     lead_seconds: float = 10.0
     start_fails: bool = False
+    failing_variants: set[str] = field(default_factory=set)  # of which no start succeeds now
     speed_ratio: float = 1.0  # of what the prior promised
     held: deque[float] = field(default_factory=deque)  # arrival times
     in_flight: deque[float] = field(default_factory=deque)
@@ -128,7 +129,8 @@ class Plant:
             base_url=f"http://{name}",
         )
         ends = None if ready else self.elapsed_seconds + plant.lead_seconds
-        self.replicas[name] = PlantReplica(replica, ends_seconds=ends, fails=plant.start_fails)
+        fails = plant.start_fails or variant in plant.failing_variants
+        self.replicas[name] = PlantReplica(replica, ends_seconds=ends, fails=fails)
 
     def crash(self, service: ServiceName) -> None:
         """The oldest serving replica dies; half of what is in flight was with it at two, all at one."""
@@ -148,6 +150,22 @@ class Plant:
                 message="killed",
             )
         )
+
+    def lose(self, service: ServiceName, *, variant: VariantName) -> None:
+        """All replicas of one variant are taken away, and what was in flight with them."""
+        lost = [
+            each
+            for each in self.replicas.values()
+            if (each.replica.service, each.replica.variant) == (service, variant)
+        ]
+        serving = len(self._of(service, ReplicaState.SERVING))
+        plant = self.services[service]
+        gone = sum(each.replica.state is ReplicaState.SERVING for each in lost)
+        for _ in range(len(plant.in_flight) * gone // max(1, serving)):
+            plant.in_flight.popleft()
+            plant.failed += 1
+        for each in lost:
+            del self.replicas[each.replica.replica_id]
 
     def taken_events(self) -> list[Event]:
         """What the executor would report since the last call."""
@@ -177,6 +195,16 @@ class Plant:
         """Replicas that serve or will."""
         coming = self._of(service, ReplicaState.LOADING)
         return len(coming) + len(self._of(service, ReplicaState.SERVING))
+
+    def supply_by_variant(self, service: ServiceName) -> dict[str, int]:
+        """The same, per declared variant."""
+        there = [
+            each.replica.variant
+            for state in (ReplicaState.LOADING, ReplicaState.SERVING)
+            for each in self._of(service, state)
+        ]
+        variants = self.services[service].declared.variants
+        return {str(each.name): there.count(each.name) for each in variants}
 
     def _service_view(self, plant: PlantService) -> ServiceView:
         seen = self._fresh
@@ -255,6 +283,7 @@ class Plant:
             replica_id=each.replica.replica_id,
             failed_timestamp_seconds=self.now,
             message="the engine ended",
+            ordered_timestamp_seconds=each.replica.ordered_timestamp_seconds,
         )
 
     def _become(
@@ -270,7 +299,7 @@ class Plant:
             plant.in_flight.extend(plant.held)
             plant.held.clear()
         self._turn_away(plant)
-        work = len(serving) * plant.speed_ratio
+        work = sum(map(self._speed, serving)) * plant.speed_ratio
         while plant.in_flight and plant.work_done + work >= WORK_SECONDS_PER_REQUEST:
             work -= WORK_SECONDS_PER_REQUEST - plant.work_done
             plant.work_done = 0.0
@@ -302,9 +331,17 @@ class Plant:
         plant.first_token_counts[bucket] += 1
         plant.first_token_sum += waited
         plant.completed += 1
+        speed = sum(map(self._speed, serving))
         for each in serving:
-            each.prompt_tokens += PROMPT_TOKENS / len(serving)
-            each.output_tokens += OUTPUT_TOKENS / len(serving)
+            each.prompt_tokens += PROMPT_TOKENS * self._speed(each) / speed
+            each.output_tokens += OUTPUT_TOKENS * self._speed(each) / speed
+
+    def _speed(self, each: PlantReplica) -> float:
+        """Requests per second that it works off, as its variant promises."""
+        cost = self._variant(each).capacity_prior
+        assert cost is not None
+        prompt = PROMPT_TOKENS * cost.prompt_seconds_per_token
+        return WORK_SECONDS_PER_REQUEST / (prompt + OUTPUT_TOKENS * cost.output_seconds_per_token)
 
     def _of(self, service: ServiceName, state: ReplicaState) -> list[PlantReplica]:
         everywhere = self.replicas.values()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autoscaler.engine_model.costs import EngineLimits, StepCosts, TabledCosts
+from autoscaler.replay.score import Score
 from autoscaler.replay.view import FleetView, Objectives, Setting
 from autoscaler.replay.workload import Workload
 
@@ -26,6 +27,12 @@ TABLED = TabledCosts(
     prefill_squared=2.0,
 ).exact()
 """A large model on a few accelerators: some requests per second each."""
+
+
+def is_conserved(score: Score) -> bool:
+    """offered = served + shed + failed + unfinished."""
+    outcomes = score.served_requests + score.shed_requests + score.failed_requests
+    return score.offered_requests == outcomes + score.unfinished_requests
 
 
 def make_workload(*requests: tuple[float, int, int]) -> Workload:

@@ -20,9 +20,18 @@ from autoscaler.model.decision import Decision
 from autoscaler.model.state import ControllerState
 from collector.history.memory import MemoryHistoryStore
 from collector.increments import clock_was_set, increments
-from collector.model.catalogue import Catalogue, Control, Objective, Sli
+from collector.model.calendar import CalendarEvent, Once
+from collector.model.catalogue import (
+    CapacityPrior,
+    Catalogue,
+    Control,
+    Objective,
+    Sli,
+    Variant,
+)
+from collector.model.ids import VariantName
 from collector.model.snapshot import Snapshot
-from support.builders import GIB, SMALL, make_catalogue, make_service, make_variant
+from support.builders import GIB, PRIOR, SMALL, make_catalogue, make_service, make_variant
 from support.plant import Plant, PlantService
 
 START_SECONDS = 1_700_000_000.0
@@ -38,6 +47,7 @@ class Tick:
     seconds: float  # since the start
     decisions: dict[str, Decision]
     supply: dict[str, int]  # before the decisions are carried out
+    supply_by_variant: dict[str, dict[str, int]]
 
 
 @dataclass(slots=True)
@@ -85,8 +95,9 @@ def run_scenario(document: Document, *, through_json: bool = False) -> Story:
         start_seconds=START_SECONDS,
     )
     for each in document["services"]:
-        for _ in range(each.get("replicas", 0)):
-            plant.start(each["name"], variant=SMALL, ready=True)
+        for variant, count in _at_start(each).items():
+            for _ in range(count):
+                plant.start(each["name"], variant=variant, ready=True)
     loop = _Loop(plant, through_json=through_json)
     faults = sorted(document.get("faults", ()), key=lambda fault: fault["at_seconds"])
     interval = document.get("tick_seconds", 15)
@@ -121,7 +132,9 @@ class _Loop:
         """As the observer does."""
         wall = snapshot.taken_timestamp_seconds - self._before.taken_timestamp_seconds
         elapsed = self._plant.elapsed_seconds - self._looked_seconds
-        if not clock_was_set(wall_seconds=wall, elapsed_seconds=elapsed):
+        if clock_was_set(wall_seconds=wall, elapsed_seconds=elapsed):
+            self._store.move(by_seconds=wall - elapsed)
+        else:
             step = increments(self._before, snapshot, catalogue=catalogue)
             self._store.append(
                 start_timestamp_seconds=step.start_timestamp_seconds,
@@ -158,7 +171,17 @@ class _Loop:
         supply = {str(name): self._plant.supply(name) for name in self._plant.services}
         by_service = {str(each.service): each for each in decisions}
         seconds = self._plant.elapsed_seconds
-        self.story.ticks.append(Tick(seconds=seconds, decisions=by_service, supply=supply))
+        by_variant = {
+            str(name): self._plant.supply_by_variant(name) for name in self._plant.services
+        }
+        self.story.ticks.append(
+            Tick(
+                seconds=seconds,
+                decisions=by_service,
+                supply=supply,
+                supply_by_variant=by_variant,
+            )
+        )
         self.story.decision_bytes.append(decisions_json(decisions))
 
 
@@ -171,9 +194,10 @@ def _catalogue(document: Document) -> Catalogue:
             each["name"],
             tier=each["name"],
             objectives=(objective,),
-            variants=(make_variant(**each.get("variant", {})),),
+            variants=tuple(_variant(fields) for fields in _variants(each)),
             hold_timeout_seconds=each.get("hold_timeout_seconds", 60.0),
             max_held_requests=each.get("max_held_requests", 1000),
+            calendar=tuple(_event(event) for event in each.get("calendar", ())),
         )
         for each in document["services"]
     ]
@@ -182,7 +206,34 @@ def _catalogue(document: Document) -> Catalogue:
         prices={each["name"]: each.get("price", 1.0) for each in document["services"]},
         pool_bytes=round(document.get("pool_gib", 100) * GIB),
         control=Control(**document.get("control", {})),
+        quotas={name: most for name, most in document.get("quotas", {}).items()},
     )
+
+
+def _at_start(document: Document) -> dict[VariantName, int]:
+    several = {VariantName(each["name"]): each.get("replicas", 0) for each in _variants(document)}
+    return several if "variants" in document else {SMALL: document.get("replicas", 0)}
+
+
+def _variants(document: Document) -> list[Document]:
+    return document.get("variants") or [{"name": SMALL, **document.get("variant", {})}]
+
+
+def _variant(document: Document) -> Variant:
+    """`requests_per_second`: what one replica of it works off, where that is not one."""
+    fields = {key: value for key, value in document.items() if key != "replicas"}
+    cost = 1.0 / fields.pop("requests_per_second", 1.0)
+    prior = CapacityPrior(
+        prompt_seconds_per_token=PRIOR.prompt_seconds_per_token * cost,
+        output_seconds_per_token=PRIOR.output_seconds_per_token * cost,
+    )
+    return make_variant(capacity_prior=prior, **fields)
+
+
+def _event(document: Document) -> CalendarEvent:
+    fields = {key: value for key, value in document.items() if key != "at_seconds"}
+    schedule = Once(start_timestamp_seconds=START_SECONDS + document["at_seconds"])
+    return CalendarEvent(schedule=schedule, **fields)
 
 
 def _plant_service(document: Document, catalogue: Catalogue) -> PlantService:
@@ -218,6 +269,12 @@ def _strike(plant: Plant, fault: Document) -> None:
             plant.is_gateway_reachable = True
         case "clock_jump":
             plant.wall_offset_seconds += fault["by_seconds"]
+        case "variant_lost":
+            plant.lose(fault["service"], variant=fault["variant"])
+        case "variant_fails":
+            plant.services[fault["service"]].failing_variants.add(fault["variant"])
+        case "variant_starts_again":
+            plant.services[fault["service"]].failing_variants.discard(fault["variant"])
         case "lead_time":
             plant.services[fault["service"]].lead_seconds = fault["seconds"]
         case other:

@@ -36,6 +36,7 @@ DECIDED_ON: Final[frozenset[CanonicalSignal]] = frozenset(
 
 _LEARNS: Final = "what a replica sustains is not learned; the declared or probed capacity stays"
 _DEMAND: Final = "demand and outcomes are not counted, so nothing is scaled in"
+_SPENT: Final = "what an overflow costs is not known, so it stays closed"
 _DEVICE: Final = "not shown for the accelerator"
 _HOST: Final = "not shown for the machine"
 _MODEL: Final = "not known per model behind this router"
@@ -70,6 +71,11 @@ DISABLES: Final[Mapping[CanonicalSignal, str]] = {
     GatewaySignal.FINISHED_REQUESTS_TOTAL: _DEMAND,
     GatewaySignal.ADMITTED_PROMPT_TOKENS_TOTAL: _DEMAND,
     GatewaySignal.OUTPUT_TOKENS_TOTAL: _DEMAND,
+    GatewaySignal.OVERFLOW_OPEN: "whether an overflow is open is not shown",
+    GatewaySignal.OVERFLOW_REQUESTS_TOTAL: "how many requests an overflow got is not shown",
+    GatewaySignal.OVERFLOW_PROMPT_TOKENS_TOTAL: _SPENT,
+    GatewaySignal.OVERFLOW_OUTPUT_TOKENS_TOTAL: _SPENT,
+    GatewaySignal.OVERFLOW_IN_FLIGHT_REQUESTS: "what an overflow answers is taken for a queue",
     GatewaySignal.IN_FLIGHT_REQUESTS: _DEMAND,
     GatewaySignal.REPLICA_IN_FLIGHT_REQUESTS: "a replica is not known to be idle, so none is stopped",
     GatewaySignal.HELD_REQUESTS: "requests that wait for a sleeping model are not seen",

@@ -14,6 +14,7 @@ from autoscaler.model.state import (
     ServiceState,
     VariantState,
 )
+from collector.model.calendar import CalendarEvent, Once
 from collector.model.catalogue import Catalogue, Control, Mode, Service, UrlTarget
 from collector.model.replica import ReplicaState
 from collector.model.snapshot import ReplicaView, ServiceView
@@ -97,13 +98,37 @@ TWO = make_replica_views(2)
 VIP = make_service("vip", tier="vip")
 VIP_PRICES = {"vip": 100.0}
 
+OPENING = make_catalogue(
+    make_service(
+        calendar=(
+            CalendarEvent(
+                name="opening",
+                schedule=Once(start_timestamp_seconds=NOW + 10.0),
+                duration_seconds=600.0,
+                requests_per_second=2.5,
+            ),
+        )
+    )
+)
 BY_REASON: dict[Reason, tuple[dict[str, Any], int]] = {
     Reason.DEMAND_FORECAST: ({"replicas": make_replica_views(1), "demand": 2.0}, 4),
+    Reason.CALENDAR_EVENT: ({"replicas": make_replica_views(1), "catalogue": OPENING}, 3),
     Reason.BACKLOG: ({"replicas": make_replica_views(1), "view": make_view(in_flight=64.0)}, 1),
     Reason.HELD_REQUEST: ({"view": make_view(held=1.0)}, 1),
     Reason.MINIMUM_REPLICAS: (
         {"catalogue": make_catalogue(make_service(variants=(make_variant(min_replicas=2),)))},
         2,
+    ),
+    Reason.CHEAPER_MIX: (
+        {
+            "catalogue": make_catalogue(
+                make_service(variants=(make_variant("dear", cost_per_hour=5.0), make_variant()))
+            ),
+            "replicas": (make_replica_view(variant="dear"),),
+            "demand": 0.3,
+            "states": {CHAT: watched(1)},
+        },
+        1,
     ),
     Reason.SURPLUS_CAPACITY: ({"replicas": TWO, "demand": 0.3, "states": {CHAT: watched(1)}}, -1),
     Reason.IDLE: (
@@ -576,6 +601,7 @@ def test_growth_goes_to_the_cheapest_work_with_room(
 
 
 def test_enough_on_a_dear_variant_is_not_moved_about() -> None:
+    """Not before a whole hold was looked through."""
     decision = one(PAIR, replicas=runs(dear=1), demand=0.3)
     assert (decision.action, decision.reason) == (Hold(), Reason.STEADY)
 

@@ -53,6 +53,21 @@ def test_every_reason_can_be_told_about_every_evidence(reason: Reason, evidence:
     assert "nan" not in text
 
 
+def test_the_events_behind_a_forecast_are_named() -> None:
+    announced = ("'Monday opening' in 3 min", "'sale' for 20 min now")
+    text = explain(OUT, reason=Reason.CALENDAR_EVENT, evidence=replace(KNOWN, announced=announced))
+    assert (
+        "Expected within 45 s: work up to 2.50 at 0.80 to 1.20 per replica, because of 'Monday "
+        "opening' in 3 min, 'sale' for 20 min now; demand not carried"
+    ) in text
+
+
+def test_an_event_is_named_although_its_work_is_not_known() -> None:
+    evidence = replace(UNKNOWN, announced=("'Monday opening' in 3 min",))
+    text = explain(OUT, reason=Reason.CALENDAR_EVENT, evidence=evidence)
+    assert "is not known yet), but more, because of 'Monday opening' in 3 min." in text
+
+
 @pytest.mark.parametrize(
     ("action", "headline"),
     [

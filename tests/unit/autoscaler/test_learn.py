@@ -154,9 +154,14 @@ def ready(**fields: Any) -> ReplicaReady:
     return ReplicaReady(**{**given, **fields})
 
 
-def start_failed(at: float) -> ReplicaStartFailed:
+def start_failed(at: float, *, ordered: float | None = None) -> ReplicaStartFailed:
     return ReplicaStartFailed(
-        service=CHAT, variant=SMALL, replica_id="r1", failed_timestamp_seconds=at, message="no"
+        service=CHAT,
+        variant=SMALL,
+        replica_id="r1",
+        failed_timestamp_seconds=at,
+        message="no",
+        ordered_timestamp_seconds=ordered,
     )
 
 
@@ -183,6 +188,30 @@ def after(*events: Event) -> VariantState:
     [
         pytest.param((start_failed(5.0),), 1, 5.0, id="failed-start"),
         pytest.param((start_failed(5.0), start_failed(9.0)), 2, 9.0, id="twice"),
+        pytest.param(
+            (start_failed(5.0, ordered=1.0), start_failed(9.0, ordered=4.0)),
+            1,
+            5.0,
+            id="ordered-before-the-last-failure-counts-once",
+        ),
+        pytest.param(
+            (start_failed(5.0, ordered=1.0), start_failed(9.0, ordered=6.0)),
+            2,
+            9.0,
+            id="ordered-after-it-counts-again",
+        ),
+        pytest.param(
+            (start_failed(5.0, ordered=1.0), ready(), start_failed(9.0, ordered=4.0)),
+            1,
+            9.0,
+            id="after-a-success-it-counts-anew",
+        ),
+        pytest.param(
+            (start_failed(3605.0, ordered=3600.0), start_failed(9.0, ordered=4.0)),
+            2,
+            9.0,
+            id="a-failure-ahead-of-it-was-timed-by-another-clock",
+        ),
         pytest.param((start_failed(5.0), ready()), 0, 5.0, id="success-ends-it"),
         pytest.param((died(7.0, lived_seconds=59.0),), 1, 7.0, id="a-short-life-is-a-failed-start"),
         pytest.param((died(7.0, lived_seconds=60.0),), 0, None, id="a-long-life-is-not"),

@@ -120,7 +120,7 @@ def test_every_counter_of_a_declared_service_starts_at_zero() -> None:
     metrics = ControllerMetrics()
     metrics.record_catalogue(CATALOGUE, is_valid=True)
     started = samples(metrics, "foresail_decisions_total")
-    assert len(started) == 47
+    assert len(started) == 55
     assert all(line.endswith(" 0.0") for line in started)
     assert len(samples(metrics, "foresail_replica_events_total")) == 3
     assert len(samples(metrics, "foresail_effects_total")) == 6

@@ -44,7 +44,7 @@ def test_the_longest_step_allowed_says_how_much_work_fits(
 def learned() -> StepFit:
     fit = StepFit()
     for run in make_step_runs(TIMES, count=60):
-        fit = add_run(fit, run)
+        fit = add_run(fit, run, slots=256)
     return fit
 
 

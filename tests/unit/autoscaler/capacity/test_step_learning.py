@@ -25,7 +25,7 @@ def seen(gaps: float, seconds: float) -> ServiceView:
 
 
 def lesson(**given: Any) -> StepLesson:
-    full = {"view": seen(1600.0, 35.0), "done": DONE, "fit": StepFit(), **given}
+    full = {"view": seen(1600.0, 35.0), "done": DONE, "fit": StepFit(), "slots": 256, **given}
     return learn_steps(full.pop("known", BEFORE), **full)
 
 
@@ -75,7 +75,19 @@ def test_what_cannot_be_compared_begins_a_new_stretch(given: dict[str, Any]) -> 
     assert (learned.fit, learned.service.step_run) == (StepFit(), StepRun())
 
 
-def test_work_of_replicas_adds_up() -> None:
-    assert DONE.plus(seconds=10.0, prompt_tokens=5.0, output_tokens=1.0) == WorkDone(
-        replica_seconds=40.0, prompt_tokens=3005.0, output_tokens=12_001.0
+@pytest.mark.parametrize("is_saturated", [True, False])
+def test_work_of_replicas_adds_up(*, is_saturated: bool) -> None:
+    done = DONE.plus(seconds=10.0, prompt_tokens=5.0, output_tokens=1.0, is_saturated=is_saturated)
+    assert done == WorkDone(
+        replica_seconds=40.0,
+        prompt_tokens=3005.0,
+        output_tokens=12_001.0,
+        is_saturated=is_saturated,
     )
+    again = done.plus(seconds=1.0, prompt_tokens=0.0, output_tokens=0.0, is_saturated=True)
+    assert again.is_saturated is is_saturated
+
+
+def test_time_in_which_not_all_were_saturated_is_told_apart() -> None:
+    rested = WorkDone(replica_seconds=15.0, prompt_tokens=1.0, is_saturated=False)
+    assert lesson(done=rested).service.step_run.unsaturated_replica_seconds == 15.0

@@ -14,10 +14,23 @@ COSTS = StepTimes(
 )
 
 
-def fitted(runs: list[StepRun], fit: StepFit | None = None) -> StepFit:
+def slower(factor: float) -> StepTimes:
+    return StepTimes(
+        floor_seconds=factor * COSTS.floor_seconds,
+        output_seconds_per_token=factor * COSTS.output_seconds_per_token,
+        prompt_seconds_per_token=factor * COSTS.prompt_seconds_per_token,
+    )
+
+
+def resting(run: StepRun) -> StepRun:
+    """The same, seen while not every replica was near saturation."""
+    return replace(run, unsaturated_replica_seconds=run.replica_seconds)
+
+
+def fitted(runs: list[StepRun], fit: StepFit | None = None, *, slots: int = 256) -> StepFit:
     fit = fit or StepFit()
     for run in runs:
-        fit = add_run(fit, run)
+        fit = add_run(fit, run, slots=slots)
     return fit
 
 
@@ -46,7 +59,7 @@ def test_rows_that_are_all_alike_say_nothing() -> None:
     "run",
     [
         pytest.param(StepRun(), id="nothing"),
-        pytest.param(make_step_run(COSTS, batch=3.9), id="an-engine-that-rests"),
+        pytest.param(resting(make_step_run(slower(9.0), batch=3.9)), id="one-that-rests-otherwise"),
         pytest.param(
             replace(make_step_run(COSTS, batch=9.0), replica_seconds=0.0), id="no-time-at-all"
         ),
@@ -64,20 +77,12 @@ def test_rows_that_are_all_alike_say_nothing() -> None:
 )
 def test_a_stretch_that_says_nothing_is_no_row(run: StepRun) -> None:
     fit = fitted(make_step_runs(COSTS, count=40))
-    after = add_run(fit, run)
+    after = add_run(fit, run, slots=256)
     assert (after.gram, after.moment, after.rows, after.rejected_rows) == (
         fit.gram,
         fit.moment,
         fit.rows,
         0,
-    )
-
-
-def slower(factor: float) -> StepTimes:
-    return StepTimes(
-        floor_seconds=factor * COSTS.floor_seconds,
-        output_seconds_per_token=factor * COSTS.output_seconds_per_token,
-        prompt_seconds_per_token=factor * COSTS.prompt_seconds_per_token,
     )
 
 
@@ -124,7 +129,7 @@ def test_the_number_of_rows_has_an_end() -> None:
 def test_a_quiet_moment_shows_the_floor_that_busy_rows_do_not() -> None:
     fit = replace(fitted(make_step_runs(COSTS, count=60)), least_step_seconds=None)
     quiet = make_step_run(replace(COSTS, floor_seconds=0.012), batch=1.0)
-    times = step_times(add_run(fit, quiet))
+    times = step_times(add_run(fit, quiet, slots=256))
     assert times is not None
     assert times.floor_seconds == pytest.approx(0.0125, rel=0.01)  # one sequence's token included
 
@@ -172,3 +177,45 @@ def test_the_best_costs_that_are_not_negative(
     matrix = np.array(rows, dtype=float)
     found = non_negative(matrix.T @ matrix, matrix.T @ np.array(target, dtype=float))
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+def quiet_run(costs: StepTimes, *, batch: float) -> StepRun:
+    """A minute of an engine that rests at times; each sequence has `batch` others in its way."""
+    step = costs.floor_seconds + costs.output_seconds_per_token * (1.0 + batch * 255 / 256)
+    tokens = 60.0 * batch / step
+    return StepRun(
+        replica_seconds=60.0,
+        unsaturated_replica_seconds=60.0,
+        output_tokens=tokens,
+        token_gaps=tokens,
+        token_gap_seconds=tokens * step,
+    )
+
+
+def test_an_engine_that_rests_tells_its_costs_too_if_less_quickly() -> None:
+    quiet = [quiet_run(COSTS, batch=1.0 + i % 3) for i in range(100)]
+    fit = fitted(quiet)
+    assert 40 < fit.rows < 60  # a batch of two is worth half a row
+    times = step_times(fit)
+    assert times is not None
+    assert times.floor_seconds == pytest.approx(COSTS.floor_seconds, rel=0.02)
+    assert times.output_seconds_per_token == pytest.approx(0.0005, rel=0.05)
+
+
+def few_slots_run(batch: float, *, prompts: float) -> StepRun:
+    return make_step_run(COSTS, batch=batch, prompt_tokens_per_second=prompts)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_with_few_slots_the_floor_of_a_step_counts_as_work(slots: int) -> None:
+    runs = [few_slots_run(float(slots), prompts=100.0 * (i % 30)) for i in range(60)]
+    times = step_times(fitted(runs, slots=slots))
+    assert times is not None
+    assert times.floor_seconds == 0.0
+    assert times.output_seconds_per_token == pytest.approx(0.02 / slots + 0.0005)
+    assert times.prompt_seconds_per_token == pytest.approx(0.0001)
+
+
+def test_with_few_slots_only_busy_stretches_say_something() -> None:
+    runs = [resting(few_slots_run(1.0, prompts=100.0 * (i % 30))) for i in range(60)]
+    assert fitted(runs, slots=1).rows == 0

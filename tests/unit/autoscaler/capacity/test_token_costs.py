@@ -18,7 +18,7 @@ def fit(output_seconds: float, prompt_seconds: float) -> StepFit:
     )
     learned = StepFit()
     for run in make_step_runs(times, count=60):
-        learned = add_run(learned, run)
+        learned = add_run(learned, run, slots=256)
     return learned
 
 

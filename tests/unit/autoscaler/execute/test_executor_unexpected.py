@@ -13,6 +13,7 @@ from autoscaler.ports import EngineHandle
 from collector.clock import VirtualClock
 from collector.model.catalogue import Variant
 from collector.model.ids import ReplicaId, ServiceName
+from collector.model.overflow import OverflowGrant
 from collector.model.replica import SUPPLY_STATES, Replica, ReplicaState
 from support.builders import NOW
 from support.execution import FIRST, FIRST_REPLICA, SECOND, World, make_decision, make_entry
@@ -60,10 +61,12 @@ class BreakingRouter(FakeRouter):
         self.is_broken = False
         self.also_when_written = False
 
-    async def write_routes(self, replicas: Sequence[Replica]) -> None:
+    async def write_routes(
+        self, replicas: Sequence[Replica], *, overflows: Sequence[OverflowGrant] = ()
+    ) -> None:
         if self.is_broken and self.also_when_written:
             raise ValueError("not a table")
-        await super().write_routes(replicas)
+        await super().write_routes(replicas, overflows=overflows)
 
     async def read_in_flight(self, replica_id: ReplicaId) -> int | None:
         if self.is_broken:

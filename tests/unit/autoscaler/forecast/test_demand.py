@@ -1,10 +1,12 @@
 """Demand is what was admitted."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.model.state import ServiceState
-from collector.model.history import Signal
+from collector.model.history import History, Signal
 from support.builders import CHAT, NOW, make_history, make_service_state, requests_per_bin, steady
 
 
@@ -18,6 +20,51 @@ def test_output_demand_follows_arrivals_not_what_was_produced() -> None:
     assert series.requests_per_second.tolist() == [2.0]
     assert series.prompt_tokens_per_second.tolist() == [200.0]
     assert series.output_tokens_per_second.tolist() == [100.0]
+
+
+BIN = 15.0
+
+
+@pytest.mark.parametrize(
+    ("produced", "pending", "asked"),
+    [
+        pytest.param([150, 150, 150], [3, 3, 3], [150, 150, 150], id="steady"),
+        pytest.param([0, 150, 450], [0, 4, 8], [0, 350, 650], id="more-in-flight-were-asked-for"),
+        pytest.param([150, 150, 150], [8, 8, 6], [150, 150, 50], id="fewer-were-asked-for-before"),
+        pytest.param(
+            [150, 40, 150], [8, 6, 6], [150, 0, 90], id="what-was-too-much-is-taken-from-the-next"
+        ),
+        pytest.param([None, None, 150], [3, 3, 3], [500, 500, 150], id="by-arrivals-where-untold"),
+        pytest.param([150, 150, 150], [3, None, 3], [150, 500, 500], id="in-flight-not-counted"),
+        pytest.param([None, None, None], [3, 9, 3], [500, 500, 500], id="engines-that-never-tell"),
+    ],
+)
+def test_output_demand_is_what_was_produced_and_what_more_is_in_flight(
+    produced: list[float | None], pending: list[float | None], asked: list[float]
+) -> None:
+    # Ten arrivals in each bin, of 50 tokens as far as is known.
+    history = with_gaps(
+        {
+            Signal.ARRIVED_REQUESTS: [10.0] * 3,
+            Signal.ADMITTED_PROMPT_TOKENS: [1.0] * 3,
+            Signal.ENGINE_OUTPUT_TOKENS: produced,
+            Signal.PENDING_REQUESTS: [None if each is None else each * BIN for each in pending],
+        }
+    )
+    state = make_service_state(output_tokens_per_request=50.0)
+    series = demand_series(history, service=CHAT, state=state, window_seconds=3 * BIN)
+    assert (series.output_tokens_per_second * BIN).tolist() == pytest.approx(asked)
+
+
+def with_gaps(signals: Mapping[Signal, list[float | None]]) -> History:
+    """Three bins of signals; nobody measured a None."""
+    known = {signal: [each or 0.0 for each in values] for signal, values in signals.items()}
+    history = make_history({CHAT: known}, bins=3)
+    for signal, values in signals.items():
+        for place, value in enumerate(values):
+            if value is None:
+                history.signals[signal].covered_seconds[:, place] = 0.0
+    return history
 
 
 def test_a_service_without_history_has_no_bins() -> None:

@@ -25,7 +25,11 @@ STEADY = make_series([100.0] * 240)
 
 def forecast(series: DemandSeries, fit: ScaleFit | None = None) -> Forecast | None:
     return forecast_at_lead(
-        series, fit=fit or ScaleFit(), control=CONTROL, horizon_seconds=LEAD_SECONDS
+        series,
+        fit=fit or ScaleFit(),
+        control=CONTROL,
+        horizon_seconds=LEAD_SECONDS,
+        end_timestamp_seconds=NOW,
     )
 
 

@@ -37,7 +37,7 @@ def floor(
 
 def test_a_surplus_goes_once_all_tests_are_passed() -> None:
     assert floor(make_assessment(serving=3, demand=0.7), recommendations=looks(1)) == Floor(
-        replicas=2, reason=None, is_blind=False
+        counts=(2,), reason=None, is_blind=False
     )
 
 
@@ -102,7 +102,7 @@ def test_a_surplus_stays_while_anything_speaks_against(
 ) -> None:
     assessment = make_assessment(**{"serving": 3, "demand": 0.7, **fields})
     assert floor(assessment, recommendations=recommendations) == Floor(
-        replicas=3, reason=reason, is_blind=is_blind
+        counts=(3,), reason=reason, is_blind=is_blind
     )
 
 
@@ -111,7 +111,7 @@ def test_the_rest_must_carry_the_load_at_the_utilisation_of_scale_in() -> None:
     roomy = Control(scale_in_utilisation_ratio=0.7)
     assert floor(assessment, recommendations=looks(2)).replicas == 2
     assert floor(assessment, recommendations=looks(2), control=roomy) == Floor(
-        replicas=3, reason=Reason.CONSOLIDATION_TEST, is_blind=False
+        counts=(3,), reason=Reason.CONSOLIDATION_TEST, is_blind=False
     )
 
 
@@ -227,5 +227,5 @@ def test_the_last_but_one_does_not_wait_for_the_idle_time() -> None:
 
 def test_nothing_stands_in_the_way_when_all_are_needed() -> None:
     assert floor(make_assessment(serving=2, demand=1.6)) == Floor(
-        replicas=2, reason=None, is_blind=False
+        counts=(2,), reason=None, is_blind=False
     )

@@ -111,12 +111,16 @@ def test_a_service_without_objectives_spends_nothing() -> None:
     assert after([(0, view(0)), (15, view(0, 9))], service=free) == ServiceState()
 
 
-def test_a_day_ago_counts_a_third() -> None:
-    quiet = after(
-        [(0, view(0)), (15, view(0, 100)), (86_415, view(0, 100)), (86_430, view(0, 100))]
-    )
-    assert quiet.budget.bad == pytest.approx(100.0, rel=1e-3)  # nothing judged: nothing forgotten
-    busy = after([(0, view(0)), (15, view(0, 100)), (86_415, view(900, 100))])
+def test_a_quiet_time_makes_the_past_worth_less_and_is_no_good_news() -> None:
+    bad = after([(0, view(0)), (15, view(0, 100))])
+    quiet = spend(bad, service=SERVICE, view=view(0, 100), now=NOW + 86_415)
+    assert long_burn_rate(quiet) == pytest.approx(long_burn_rate(bad))
+    assert quiet.budget.bad < 75.0
+    assert watched_ratio(quiet) < 0.75 * watched_ratio(bad)
+
+
+def test_three_days_ago_counts_a_third() -> None:
+    busy = after([(0, view(0)), (15, view(0, 100)), (259_215, view(900, 100))])
     assert busy.budget.bad == pytest.approx(36.8, rel=0.001)
     assert busy.budget.allowed == pytest.approx(0.368 + 9.0, rel=0.001)
 
@@ -137,8 +141,8 @@ def test_the_long_run_rate_is_bad_over_allowed(budget: BudgetSpending, rate: flo
     ("seconds", "ratio"),
     [
         pytest.param(0.0, 0.0, id="not-at-all"),
-        pytest.param(4 * 3600.0, 0.5, id="four-hours"),
-        pytest.param(86_400.0, 6 / 7, id="a-day"),
+        pytest.param(86_400.0, 0.5, id="a-day"),
+        pytest.param(6 * 86_400.0, 6 / 7, id="six-days"),
     ],
 )
 def test_the_rate_is_worth_what_was_watched(seconds: float, ratio: float) -> None:

@@ -10,8 +10,8 @@ from autoscaler.slo.headroom import headroom_deviates
     [
         pytest.param(None, 1.0, 1.5, id="nothing-judged-yet"),
         pytest.param(1.0, 1.0, 1.75, id="spends-exactly-its-budget"),
-        pytest.param(2.0, 1.0, 2.5, id="twice-that"),
-        pytest.param(0.5, 1.0, 1.0, id="half-of-it"),
+        pytest.param(2.0, 1.0, 2.15, id="twice-that"),
+        pytest.param(0.5, 1.0, 1.35, id="half-of-it"),
         pytest.param(0.0, 1.0, -0.5, id="spends-nothing"),
         pytest.param(1e9, 1.0, 3.0, id="burns-without-bound"),
         pytest.param(1e9, 0.0, 1.5, id="a-bad-first-moment-is-no-bad-service"),
