@@ -237,7 +237,7 @@ def _observe_steps(
         known,
         view=part.service(service.name),
         done=None
-        if _has_overflowed(part.service(service.name), known=known)
+        if _has_overflowed(service, view=part.service(service.name), known=known)
         else _work_done(part, samples=samples, state=inputs.state),
         fit=variants[name].step_fit,
         slots=next(each.slots for each in service.variants if each.name == name),
@@ -245,9 +245,16 @@ def _observe_steps(
     return lesson.service, {**variants, name: replace(variants[name], step_fit=lesson.fit)}
 
 
-def _has_overflowed(view: ServiceView | None, *, known: ServiceState) -> bool:
-    """Whether answers of the overflow are among the times between tokens since the last look."""
-    now = fresh_value(view.traffic.overflow_output_tokens_total) if view else None
+def _has_overflowed(service: Service, *, view: ServiceView | None, known: ServiceState) -> bool:
+    """Whether answers of the overflow are among the times between tokens since the last look.
+
+    Of one that is declared no more, the totals are not followed: what it still has tells.
+    """
+    if view is None:
+        return False
+    if service.overflow is None:
+        return (fresh_value(view.traffic.overflow_in_flight_requests) or 0.0) > 0
+    now = fresh_value(view.traffic.overflow_output_tokens_total)
     return now is not None and now != (known.overflow.output_tokens_total or 0.0)
 
 

@@ -54,14 +54,15 @@ class GatewayRouter:
         """Requests the gateway has at that replica; None when nobody can tell.
 
         A gateway that was restarted may obey an older table, under which the replica still gets
-        requests: it is given ours again, and its count is not believed yet.
+        requests: it is given ours again, and its count is not believed yet. Grants are not given
+        again: what was spent under them it does not know.
         """
         try:
             status = await self._client.read_status()
             if status is None:
                 return None
             if self._written is not None and not _obeys(status, self._written):
-                await self._client.write_routes(self._written)
+                await self._client.write_routes(self._written.without_overflows())
                 return None
         except GatewayError:
             return None

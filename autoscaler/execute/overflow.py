@@ -27,6 +27,8 @@ def overflow_grants(
             lease_seconds=lease,
             share_ratio=each.overflow.share_ratio,
             budget=each.overflow.budget,
+            prompt_tokens_total=each.overflow.prompt_tokens_total,
+            output_tokens_total=each.overflow.output_tokens_total,
         )
         for each in decisions
         if each.overflow is not None and each.opens_overflow

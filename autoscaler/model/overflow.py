@@ -30,13 +30,15 @@ class OverflowPlan:
     spent_last_hour: float | None  # money; None: the gateway does not say
     violations_per_hour: float | None = None  # money that it avoids
     tokens_per_hour: float | None = None  # money that it costs
+    prompt_tokens_total: float | None = None  # the gateway's counters that the budget was made from
+    output_tokens_total: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """Money spent within one minute."""
 
-    timestamp_seconds: float  # when it was seen first
+    timestamp_seconds: float  # when the first of it was seen
     cost: float
 
 

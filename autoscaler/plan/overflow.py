@@ -77,6 +77,8 @@ def plan_overflow(
         spent_last_hour=spent,
         violations_per_hour=demanded.violations_per_hour,
         tokens_per_hour=demanded.tokens_per_hour,
+        prompt_tokens_total=state.prompt_tokens_total,
+        output_tokens_total=state.output_tokens_total,
     )
     plan, needed_at = _opened(
         plan, demanded=demanded, overflow=overflow, state=state, control=control, now=now

@@ -152,7 +152,8 @@ def share(offered: Sequence[Bid], *, budgets: Budgets) -> Shared:
     """Who gets what: greedily by value per byte, and exactly where that may miss the best.
 
     That is where at least two services compete, one was refused, and replicas are of different sizes
-    or take places in a quota as well. Elsewhere greedy gives the same.
+    or a quota reaches over several pools. Elsewhere each limit is a number of replicas, within a pool or
+    a part of one, and taking the best next is the best (limits of that kind make a matroid).
     """
     greedy = allocate(offered, budgets=budgets)
     if not greedy.refused:
@@ -177,7 +178,12 @@ def _may_miss(group: Sequence[Bid], *, allocation: Allocation) -> bool:
     is_short = any(bid.key in allocation.refused for bid in group)
     is_shared = len({bid.service for bid in group}) > 1
     is_mixed = len({bid.memory_bytes for bid in group}) > 1
-    return is_short and is_shared and (is_mixed or any(bid.quota is not None for bid in group))
+    return is_short and is_shared and (is_mixed or _crosses_pools(group))
+
+
+def _crosses_pools(group: Sequence[Bid]) -> bool:
+    places = {(bid.quota, bid.pool) for bid in group if bid.quota is not None}
+    return len(places) > len({quota for quota, _ in places})
 
 
 def _groups(offered: Iterable[Bid]) -> list[list[Bid]]:

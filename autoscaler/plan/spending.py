@@ -54,8 +54,10 @@ def _increase(before: float | None, now: float) -> float:
 
 
 def _of_last_hour(spending: tuple[Spending, ...], *, now: float) -> tuple[Spending, ...]:
-    """What was spent ahead of `now`, before the clock went back, stays."""
-    return tuple(each for each in spending if now - each.timestamp_seconds < HOUR_SECONDS)
+    """What was spent ahead of `now`, before the clock went back, stays. An entry is of the whole minute
+    that began with it, and goes when all of that is an hour ago."""
+    kept = HOUR_SECONDS + MINUTE_SECONDS
+    return tuple(each for each in spending if now - each.timestamp_seconds < kept)
 
 
 def _added(spending: tuple[Spending, ...], *, cost: float, now: float) -> tuple[Spending, ...]:

@@ -21,6 +21,7 @@ from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import Fresh, Missing, MissingReason
 from collector.model.replica import Replica, ReplicaState
 from collector.model.snapshot import LatencyView, ReplicaView, ServiceView, TrafficView
+from collector.replica_view import view_without_readings
 
 SOURCE: Final = "replay"
 START_TIMESTAMP_SECONDS: Final = 1_699_920_000.0
@@ -164,13 +165,14 @@ class SeenService:
 
     def _pending_views(self, view: FleetView) -> list[ReplicaView]:
         return [
-            _view_without_readings(
+            view_without_readings(
                 self._replica(
                     f"pending-{index}",
                     state=ReplicaState.LOADING,
                     ordered=START_TIMESTAMP_SECONDS + ordered,
                 ),
                 MissingReason.NOT_READ_YET,
+                source=SOURCE,
             )
             for index, ordered in enumerate(view.pending_ordered_seconds)
         ]
@@ -178,9 +180,10 @@ class SeenService:
     def _unread_views(self, view: FleetView, *, now: float) -> list[ReplicaView]:
         """Ready replicas whose metrics nobody has ever read."""
         return [
-            _view_without_readings(
+            view_without_readings(
                 self._replica(f"replica-{number}", state=ReplicaState.SERVING, ordered=now),
                 MissingReason.SOURCE_UNREACHABLE,
+                source=SOURCE,
             )
             for number in view.unread_replicas
         ]
@@ -190,9 +193,10 @@ class SeenService:
         read = [self._sample_view(each, ReplicaState.DRAINING, now=now) for each in view.draining]
         unread = [
             replace(
-                _view_without_readings(
+                view_without_readings(
                     self._replica(f"draining-{index}", state=ReplicaState.DRAINING, ordered=now),
                     MissingReason.NOT_READ_YET,
+                    source=SOURCE,
                 ),
                 memory_bytes=fresh(self._memory_bytes, now=now),
             )
@@ -252,19 +256,6 @@ def _traffic(view: FleetView, *, now: float) -> TrafficView:
         in_flight_requests=fresh(view.in_flight_requests, now=now),
         held_requests=fresh(view.held_requests, now=now),
         oldest_held_seconds=fresh(view.oldest_held_seconds, now=now),
-    )
-
-
-def _view_without_readings(replica: Replica, reason: MissingReason) -> ReplicaView:
-    missing = Missing(reason=reason, source=SOURCE)
-    return ReplicaView(
-        replica=replica,
-        running_requests=missing,
-        waiting_requests=missing,
-        prompt_tokens_total=missing,
-        output_tokens_total=missing,
-        in_flight_requests=missing,
-        memory_bytes=missing,
     )
 
 

@@ -105,7 +105,6 @@ class Dispatcher:
         is_retry = avoid is not None
         if not is_retry:
             queue.gate.note_arrival()
-            self._advance(queue)  # the overflow's rest may be over
         if is_retry or not queue.waiters:
             replica = self._choose(ticket, queue, avoid=avoid)
         else:
@@ -140,7 +139,10 @@ class Dispatcher:
             ticket.hold_again()
         else:
             ticket.take_back_unsent()
-        self._queues[ticket.book.service].gate.pause(pause_seconds)
+        queue = self._queues[ticket.book.service]
+        queue.gate.pause(pause_seconds)
+        if pause_seconds > 0:
+            self._start(self._resume_overflow(queue, pause_seconds))
 
     async def stop(self) -> None:
         """Sheds all held requests and every further one; those in flight go on."""
@@ -226,6 +228,10 @@ class Dispatcher:
     async def _resume(self, queue: _Queue, replica_id: ReplicaId) -> None:
         await self._clock.sleep(UNREACHABLE_PAUSE_SECONDS)
         queue.paused.discard(replica_id)
+        self._advance(queue)
+
+    async def _resume_overflow(self, queue: _Queue, pause_seconds: float) -> None:
+        await self._clock.sleep(pause_seconds)
         self._advance(queue)
 
     def _advance(self, queue: _Queue) -> None:

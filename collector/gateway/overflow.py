@@ -26,7 +26,7 @@ class OverflowGate:
     def is_open(self) -> bool:
         """Whether the grant in force still holds."""
         route, now = self._route, self._clock.monotonic_seconds()
-        if route is None or now >= self._lease_end_monotonic_seconds:
+        if route is None or now >= self._lease_end_monotonic_seconds or self._is_of_another_life():
             return False
         return self._cost_since_grant(route) < route.grant.budget
 
@@ -49,7 +49,7 @@ class OverflowGate:
         self._lease_end_monotonic_seconds = (
             self._clock.monotonic_seconds() + route.grant.lease_seconds
         )
-        self._tokens_at_grant = self._tokens()
+        self._tokens_at_grant = self._tokens_counted_for(route)
 
     def note_arrival(self) -> None:
         """Gives it its share of one more request."""
@@ -80,6 +80,18 @@ class OverflowGate:
         return route.target.cost(
             prompt_tokens=prompt - prompt_before, output_tokens=output - output_before
         )
+
+    def _is_of_another_life(self) -> bool:
+        """Whether the grant's budget was made from counters that have begun anew since."""
+        return any(
+            now < before for now, before in zip(self._tokens(), self._tokens_at_grant, strict=True)
+        )
+
+    def _tokens_counted_for(self, route: OverflowRoute) -> tuple[float, float]:
+        """What was in the budget already: what was spent while it was made is not given twice."""
+        prompt, output = self._tokens()
+        told = route.grant.prompt_tokens_total, route.grant.output_tokens_total
+        return (prompt if told[0] is None else told[0], output if told[1] is None else told[1])
 
     def _tokens(self) -> tuple[float, float]:
         """All that was ever sent there, and generated there."""

@@ -103,18 +103,13 @@ class Proxy:
                 if was_unreachable and shed.reason is FinishReason.HOLD_DEADLINE:
                     raise Lost(FinishReason.UNREACHABLE) from shed
                 raise
-            avoid = replica.replica_id
+            if avoid is None or not exchange.ticket.is_overflow:
+                avoid = replica.replica_id
             try:
                 return await self._send(exchange, replica)
             except OverflowFailed as failed:
-                sends += failed.was_sent
-                if failed.may_cost:
-                    exchange.ticket.count_overflow_output(None)
-                if sends == MAX_SENDS or failed.reason is FinishReason.UPSTREAM_TIMEOUT:
-                    raise Lost(failed.reason) from failed
-                self._dispatcher.report_overflow_failed(
-                    exchange.ticket, was_sent=failed.was_sent, pause_seconds=failed.pause_seconds
-                )
+                sends += failed.may_cost  # a refusal kills nobody
+                self._take_back(exchange.ticket, failed, is_last=sends == MAX_SENDS)
             except Unreachable:
                 was_unreachable = True
                 self._dispatcher.report_unreachable(exchange.ticket)
@@ -123,6 +118,16 @@ class Proxy:
                 if sends == MAX_SENDS or lost.reason is FinishReason.UPSTREAM_TIMEOUT:
                     raise
                 exchange.ticket.hold_again()
+
+    def _take_back(self, ticket: Ticket, failed: OverflowFailed, *, is_last: bool) -> None:
+        """The ticket from the overflow, for a replica of ours. Raises Lost when none may have it."""
+        if failed.may_cost:
+            ticket.count_overflow_output(None)
+        if is_last or failed.reason is FinishReason.UPSTREAM_TIMEOUT:
+            raise Lost(failed.reason) from failed
+        self._dispatcher.report_overflow_failed(
+            ticket, was_sent=failed.was_sent, pause_seconds=failed.pause_seconds
+        )
 
     async def _send(
         self, exchange: Exchange, replica: ReplicaRoute

@@ -93,10 +93,14 @@ class LayeredHistory:
             self.shelve(until_seconds=self.ring.frontier_seconds)
 
     def move(self, *, by_seconds: float) -> None:
-        """See `HistoryStore.move`. Coarse bins that are closed already stay where they are."""
+        """See `HistoryStore.move`. Coarse bins that are closed already stay where they are, once."""
         self.ring.move(by_seconds=by_seconds)
-        if by_seconds < 0 and math.isfinite(self.ring.frontier_seconds):
+        if not math.isfinite(self.ring.frontier_seconds):
+            return
+        if by_seconds < 0:
             self._forget_after(self.ring.frontier_seconds)
+        else:
+            self._close_coarse_before(self.ring.frontier_seconds)
 
     def history(
         self,
@@ -211,6 +215,14 @@ class LayeredHistory:
             shelf.forget_after(present)
             closed = self._closed[resolution]
             self._closed[resolution] = None if closed is None else min(closed, present - 1)
+
+    def _close_coarse_before(self, now_timestamp_seconds: float) -> None:
+        """The clock was set forward: what the ring took along lies on the coarse shelves already."""
+        for resolution in self._coarse:
+            closed = self._closed[resolution]
+            if closed is not None:
+                over = math.floor(now_timestamp_seconds / resolution.bin_seconds) - 1
+                self._closed[resolution] = max(closed, over)
 
     def _factor(self, resolution: Resolution) -> int:
         return round(resolution.bin_seconds / self._finest.bin_seconds)

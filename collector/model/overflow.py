@@ -14,3 +14,7 @@ class OverflowGrant:
     lease_seconds: float  # from when the gateway first hears of it
     share_ratio: float  # of arrivals that go there although replicas may have room; 0..1
     budget: float  # money that may be spent under it, by what the gateway counts
+    prompt_tokens_total: float | None = (
+        None  # its counters when the budget was made; None: as they are
+    )
+    output_tokens_total: float | None = None  # when it first hears of the grant

@@ -233,6 +233,15 @@ def test_coarse_bins_that_are_closed_stay_when_the_clock_is_set_and_none_lies_ah
     assert bins(store, 1099, window=100, bin_seconds=50)[0] == [5, 0]
 
 
+def test_coarse_bins_do_not_tell_again_what_moved_with_the_clock(tmp_path):
+    store = _memory(tmp_path)
+    add(store, 1000, 1100, 100)
+    store.move(by_seconds=200.0)
+    add(store, 1300, 1400, 100)
+    told = bins(store, 1399, window=400, bin_seconds=50)[0]
+    assert told == [50, 50, 0, 0, 0, 0, 50, 50]
+
+
 def test_what_was_returned_does_not_change_later(store):
     add(store, 1000, 1005, 1)
     history = store.history(services=[CHAT], window_seconds=10, now_timestamp_seconds=1005)

@@ -101,6 +101,24 @@ async def test_a_gateway_with_older_routes_is_given_ours_before_its_count_is_bel
         assert (status.routes_epoch, status.routes_version) == (3, 2)
 
 
+async def test_a_gateway_with_older_routes_is_not_given_old_grants(tmp_path: Path) -> None:
+    grant = OverflowGrant(
+        service=ServiceName("chat"),
+        granted_timestamp_seconds=1.0,
+        lease_seconds=60.0,
+        share_ratio=0.5,
+        budget=1.0,
+    )
+    async with running_gateway(tmp_path / "first") as first:
+        router = GatewayRouter(first.admin, catalogue=with_overflow, epoch=1)
+        await router.write_routes((), overflows=(grant,))
+        assert await first.value("foresail_overflow_open", service="chat") == 1
+    async with running_gateway(tmp_path / "second") as second:
+        router._client = second.admin
+        assert await router.read_in_flight(ONE) is None
+        assert await second.value("foresail_overflow_open", service="chat") == 0
+
+
 async def test_a_deposed_controller_cannot_write_routes(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as gateway:
         await gateway_router(gateway.admin, epoch=2).write_routes([])

@@ -262,3 +262,44 @@ async def test_an_answer_that_nobody_waited_for_costs_what_answers_usually_do(
         left.cancel()
         await gateway.eventually("foresail_overflow_output_tokens_total", 18)
         await gateway.eventually("foresail_overflow_requests_in_flight", 0)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+async def test_answers_that_tell_no_length_are_never_free(tmp_path: Path, path: str) -> None:
+    silent = Behaviour(gives_usage=False)
+    async with running_upstream(silent) as api, running_gateway(tmp_path) as gateway:
+        await gateway.route(service_route(overflow=overflow_route(api.url, budget=1e6)))
+        for _ in range(2):
+            assert await ask(gateway, {**CHAT, "prompt": "a secret question"}, path=path) == 200
+        assert await gateway.value("foresail_overflow_output_tokens_total") == 1000
+        api.behaviour = Behaviour(tokens=9)
+        assert await ask(gateway) == 200
+        api.behaviour = silent
+        assert await ask(gateway) == 200
+        assert await gateway.value("foresail_overflow_output_tokens_total") == 1018
+
+
+async def test_a_refusal_there_is_no_second_failure_of_a_request_that_a_replica_lost(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running_upstream(Behaviour(fault=Fault.CLOSE_BEFORE_HEAD)) as dying,
+        running_upstream(Behaviour(first_delay_seconds=0.3)) as own,
+        running_upstream(Behaviour(fault=Fault.STATUS_503)) as api,
+        running_gateway(tmp_path) as gateway,
+    ):
+        here = replica_route(own.url, name="r1")
+        await gateway.route(service_route(here, max_in_flight_per_replica=1))
+        first = asyncio.create_task(ask(gateway))
+        await until(lambda: own.running == 1, what="busy")
+        await gateway.route(
+            service_route(
+                here,
+                replica_route(dying.url, name="r0"),
+                max_in_flight_per_replica=1,
+                overflow=overflow_route(api.url),
+            )
+        )
+        assert await ask(gateway) == 200
+        assert await first == 200
+        assert (len(dying.seen), len(api.seen), len(own.seen)) == (1, 1, 2)

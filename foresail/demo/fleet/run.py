@@ -8,13 +8,10 @@ given was made in that thread and never changes.
 import asyncio
 import contextlib
 import math
-import sys
 from collections.abc import Callable
 
-from rich.console import Console
-
 from autoscaler.replay.shared_replay import SharedConditions
-from collector.clock import Clock, SystemClock
+from collector.clock import Clock
 from collector.gateway.settings import LOOPBACK_HOSTS
 from foresail.demo.fleet.app import create_fleet_app
 from foresail.demo.fleet.bodies import FleetBody, FleetSummary
@@ -24,6 +21,7 @@ from foresail.demo.fleet.race import Race
 from foresail.demo.fleet.report import fleet_body, fleet_summary
 from foresail.demo.fleet.services import GPUS, fleet_services
 from foresail.demo.fleet.summary_file import write_summary
+from foresail.demo.fleet.terminal import INTERRUPTED_EXIT_CODE, Terminal
 from foresail.demo.options import LOOPBACK, free_ports
 from foresail.http.server import serving
 from foresail.supervisor import stop_on_signals
@@ -31,7 +29,6 @@ from foresail.supervisor import stop_on_signals
 STEP_SECONDS = 15.0
 LOOKS_PER_SECOND = 4.0
 """How often the page can have something new."""
-INTERRUPTED_EXIT_CODE = 130
 
 
 def run_fleet_demo(options: FleetOptions, *, tell: Callable[[FleetSummary], None]) -> int:
@@ -40,39 +37,22 @@ def run_fleet_demo(options: FleetOptions, *, tell: Callable[[FleetSummary], None
     Raises ConfigurationError for options that cannot work, before anything is started.
     """
     check_options(options)
-    demo = FleetDemo(
-        options,
-        clock=SystemClock(),
-        tell=tell,
-        stays_open=not options.headless and sys.stdin.isatty(),
-    )
-    return asyncio.run(demo.run())
+    terminal = Terminal.of(headless=options.headless, tell=tell)
+    return asyncio.run(FleetDemo(options, terminal=terminal).run())
 
 
 class FleetDemo:
     """One run."""
 
-    def __init__(
-        self,
-        options: FleetOptions,
-        *,
-        clock: Clock,
-        tell: Callable[[FleetSummary], None],
-        stays_open: bool,
-    ) -> None:
-        """`stays_open`: the page is served after the end until somebody stops it."""
+    def __init__(self, options: FleetOptions, *, terminal: Terminal) -> None:
         self._options = options
-        self._clock = clock
-        self._tell = tell
-        self._stays_open = stays_open
-        self._console = Console(stderr=True)
-        self._stop = asyncio.Event()
+        self._terminal = terminal
 
     async def run(self) -> int:
         """The exit code."""
-        stop_on_signals(self._stop)
+        stop_on_signals(self._terminal.stop)
         race = await asyncio.to_thread(make_race, self._options)
-        self._say(
+        self._terminal.say(
             f"{len(race.services)} services on {GPUS} GPUs, {day_clock(0.0)} to "
             f"{day_clock(self._options.replayed_seconds)} of recorded traffic: Foresail beside "
             f"{self._options.peer}"
@@ -85,37 +65,34 @@ class FleetDemo:
 
     async def _headless(self, race: Race) -> None:
         with self._progress() as progress:
-            while not race.is_over and not self._stop.is_set():
+            while not race.is_over and not self._terminal.stop.is_set():
                 await asyncio.to_thread(race.advance, race.now_seconds + 20 * STEP_SECONDS)
                 progress.show(race)
         self._finish(race)
 
     async def _on_page(self, race: Race) -> None:
-        pace = Pace(race, speed_ratio=self._options.speed_ratio, clock=self._clock)
+        pace = Pace(race, speed_ratio=self._options.speed_ratio, clock=self._terminal.clock)
         app = create_fleet_app(lambda: pace.body, allowed_hosts=LOOPBACK_HOSTS)
         port = self._options.port or free_ports(1)[0]
         async with serving(app, host=LOOPBACK, port=port):
-            self._say(f"live page: http://{LOOPBACK}:{port}/")
+            self._terminal.say(f"live page: http://{LOOPBACK}:{port}/")
             with self._progress() as progress:
-                await pace.run(stop=self._stop, on_step=progress.show)
+                await pace.run(stop=self._terminal.stop, on_step=progress.show)
             self._finish(race)
-            if self._stays_open and not self._stop.is_set():
-                self._say("the page stays as it is; press Ctrl-C to end")
-                await self._stop.wait()
+            await self._terminal.stay()
 
     def _finish(self, race: Race) -> None:
         """Tells it, unless somebody wanted it to end before there was all to tell."""
         if not race.is_over:
             return
         summary = fleet_summary(race)
-        self._tell(summary)
+        self._terminal.tell(summary)
         write_summary(summary, path=self._options.json_path)
 
     def _progress(self) -> FleetProgress:
-        return FleetProgress(end_seconds=self._options.replayed_seconds, console=self._console)
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        return FleetProgress(
+            end_seconds=self._options.replayed_seconds, console=self._terminal.console
+        )
 
 
 class Pace:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from autoscaler.assess import assess
+from autoscaler.capacity.step_learning import StepLesson
 from autoscaler.checkpoint import decisions_json, state_json
 from autoscaler.decide import Decided, decide
 from autoscaler.execute.overflow import overflow_grants
@@ -134,6 +135,19 @@ def test_a_grant_is_named_by_its_decision_and_outlives_three_that_fail() -> None
     assert (grant.share_ratio, grant.budget) == (0.6, 5.0)
 
 
+def test_a_grant_says_from_which_counters_its_budget_was_made() -> None:
+    state = make_state(
+        **{
+            CHAT: make_service_state(
+                overflow=OverflowState(prompt_tokens_total=70.0, output_tokens_total=9.0)
+            )
+        }
+    )
+    numbers = {"overflow_prompt_tokens_total": 80.0, "overflow_output_tokens_total": 9.0}
+    (grant,) = overflow_grants([one(state=state, numbers=numbers)], decide_interval_seconds=15.0)
+    assert (grant.prompt_tokens_total, grant.output_tokens_total) == (80.0, 9.0)
+
+
 def test_a_change_of_it_is_news_and_its_money_is_not() -> None:
     recorded, decision = LastRecorded(), one(authority=make_authority(level=AuthorityLevel.ADVISE))
     recorded.remember(decision)
@@ -180,3 +194,31 @@ def test_times_between_tokens_of_the_overflow_teach_nothing_about_our_replicas()
     of = inputs(state=make_state(**{CHAT: known}), numbers={"overflow_output_tokens_total": 150.0})
     of = replace(of, snapshot=replace(of.snapshot, replicas=(loading,)))
     assert observe(of).service(CHAT).step_run.token_gaps == 0.0
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "teaches"),
+    [
+        pytest.param(0.0, True, id="nothing-is-there-any-more"),
+        pytest.param(1.0, False, id="one-answer-is-not-finished"),
+    ],
+)
+def test_an_overflow_that_was_taken_out_does_not_stop_the_learning_for_ever(
+    in_flight: float, teaches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def noted(known: Any, *, done: Any, fit: Any, **_: Any) -> StepLesson:
+        seen.append(done is not None)
+        return StepLesson(service=known, fit=fit)
+
+    monkeypatch.setattr("autoscaler.learn.learn_steps", noted)
+    known = make_service_state(overflow=OverflowState(output_tokens_total=100.0))
+    numbers = {
+        "overflow_output_tokens_total": 150.0,
+        "overflow_in_flight_requests": in_flight,
+    }
+    of = inputs(service=make_service(), state=make_state(**{CHAT: known}), numbers=numbers)
+    first = observe(of)
+    observe(replace(of, state=first, now=of.now))
+    assert seen[-1] is teaches

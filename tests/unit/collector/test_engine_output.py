@@ -6,7 +6,6 @@ from collector.engine_output import engine_output_increases
 from collector.model.replica import ReplicaState
 from support.builders import NOW, UNREAD, fresh, make_replica_view, make_snapshot, stale
 
-
 LOOK = 5.0  # seconds between two looks
 
 

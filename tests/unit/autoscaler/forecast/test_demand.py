@@ -56,6 +56,58 @@ def test_output_demand_is_what_was_produced_and_what_more_is_in_flight(
     assert (series.output_tokens_per_second * BIN).tolist() == pytest.approx(asked)
 
 
+def test_many_short_requests_at_once_do_not_hide_what_is_asked_for_afterwards() -> None:
+    # 500 requests of one token wait for a moment, where the mean length is 500.
+    bins, burst = 120, 40
+    pending = [3.0 * BIN] * bins
+    pending[burst] = 500.0 * BIN
+    history = make_history(
+        {
+            CHAT: {
+                Signal.ARRIVED_REQUESTS: [6.0] * bins,
+                Signal.ADMITTED_PROMPT_TOKENS: [600.0] * bins,
+                Signal.ENGINE_OUTPUT_TOKENS: [3000.0] * bins,
+                Signal.PENDING_REQUESTS: pending,
+            }
+        },
+        bins=bins,
+    )
+    state = make_service_state(output_tokens_per_request=500.0)
+    series = demand_series(history, service=CHAT, state=state, window_seconds=bins * BIN)
+    asked = series.output_tokens_per_second * BIN
+    assert asked[burst] == pytest.approx(3000.0 + 497 * 500.0)
+    assert asked[burst + 22 :] == pytest.approx([3000.0] * (bins - burst - 22))
+
+
+@pytest.mark.parametrize(
+    ("lost", "answered", "asked"),
+    [
+        pytest.param(Signal.ABORTED_REQUESTS, 100, 500, id="who-gave-up-in-the-queue-had-asked"),
+        pytest.param(Signal.SHED_REQUESTS, 100, 500, id="so-had-those-that-were-turned-away"),
+        pytest.param(Signal.FAILED_REQUESTS, 100, 500, id="and-those-that-failed"),
+        pytest.param(Signal.ABORTED_REQUESTS, 20, 420, id="less-what-they-had-got"),
+        pytest.param(Signal.ABORTED_REQUESTS, None, 400, id="at-most-all-that-was-produced"),
+    ],
+)
+def test_demand_of_an_overload_is_not_what_its_replicas_can_produce(
+    lost: Signal, answered: float | None, asked: float
+) -> None:
+    # Ten arrivals in each bin, two of which are answered, and a queue that only lacks those who leave.
+    history = with_gaps(
+        {
+            Signal.ARRIVED_REQUESTS: [10.0] * 3,
+            Signal.ADMITTED_PROMPT_TOKENS: [1.0] * 3,
+            Signal.ENGINE_OUTPUT_TOKENS: [100.0] * 3,
+            Signal.OUTPUT_TOKENS: [answered] * 3,
+            Signal.PENDING_REQUESTS: [40.0 * BIN] * 3,
+            lost: [8.0] * 3,
+        }
+    )
+    state = make_service_state(output_tokens_per_request=50.0)
+    series = demand_series(history, service=CHAT, state=state, window_seconds=3 * BIN)
+    assert (series.output_tokens_per_second * BIN).tolist() == pytest.approx([asked] * 3)
+
+
 def with_gaps(signals: Mapping[Signal, list[float | None]]) -> History:
     """Three bins of signals; nobody measured a None."""
     known = {signal: [each or 0.0 for each in values] for signal, values in signals.items()}

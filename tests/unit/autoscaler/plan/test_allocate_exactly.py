@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -214,6 +215,21 @@ def test_greedy_is_exact_where_all_are_of_one_size(
     budgets = Budgets(pool_bytes=world[1].pool_bytes)
     found = allocate_exactly(bids, budgets=budgets)
     assert found == allocate(bids, budgets=budgets)
+
+
+@settings(max_examples=80, deadline=None)
+@given(worlds(), st.integers(1, 12))
+def test_greedy_is_exact_where_a_quota_is_a_part_of_one_pool(
+    world: tuple[list[Bid], Budgets], size: int
+) -> None:
+    bids = [
+        replace(each, memory_bytes=size, quota=LENT if each.service != "a" else None, pool=BOX)
+        for each in world[0]
+    ]
+    found = share(bids, budgets=world[1])
+    best = allocate_exactly(bids, budgets=world[1])
+    assert isinstance(best, Allocation)
+    assert worth(bids, allocation=found.allocation) == pytest.approx(worth(bids, allocation=best))
 
 
 @settings(max_examples=40, deadline=None)

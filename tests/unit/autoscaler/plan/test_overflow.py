@@ -98,7 +98,7 @@ CASES = [
         id="a-closed-one-waits-for-a-tenth-of-it",
     ),
     pytest.param(
-        {"serving": 1, "demand": 2.0, "state": spent(9.0, is_open=False, ago_seconds=3600.0)},
+        {"serving": 1, "demand": 2.0, "state": spent(9.0, is_open=False, ago_seconds=3660.0)},
         (True, "shortfall", 0.5),
         id="what-was-spent-before-this-hour-is-over",
     ),

@@ -10,7 +10,7 @@ from collector.gateway.dispatch import UNREACHABLE_PAUSE_SECONDS, Dispatcher, Sh
 from collector.gateway.request_body import PromptSize
 from collector.gateway.routing import ReplicaRoute, ServiceRoute
 from collector.gateway.wake import ReplicaUnreachable, RequestHeld, WakeEvent
-from support.gateways import replica_route, service_route, table
+from support.gateways import overflow_route, replica_route, service_route, table
 
 
 class Desk:
@@ -157,3 +157,40 @@ async def test_a_model_named_twice_belongs_to_the_first_service(desk: Desk) -> N
     assert desk.dispatcher.service_of("other") == "two"
     assert desk.dispatcher.service_of("none") is None
     assert desk.dispatcher.models() == ("tiny", "other")
+
+
+def overflowing(desk: Desk) -> Ticket:
+    ticket = desk.ticket()
+    ticket.may_overflow = True
+    return ticket
+
+
+async def test_who_may_not_go_to_the_overflow_keeps_nobody_from_it(desk: Desk) -> None:
+    desk.apply(service_route())
+    stays, waits = await desk.ask(desk.ticket()), await desk.ask(overflowing(desk))
+    desk.apply(service_route(overflow=overflow_route("http://h:2")))
+    comes = await desk.ask(overflowing(desk))
+    assert (await waits).base_url == (await comes).base_url == "http://h:2"
+    assert not stays.done()
+    desk.apply(service_route(replica_route("http://h:1")))
+    assert (await stays).base_url == "http://h:1"
+
+
+async def test_what_is_held_goes_to_the_overflow_when_its_rest_is_over(desk: Desk) -> None:
+    desk.apply(service_route(hold_timeout_seconds=30.0, overflow=overflow_route("http://h:2")))
+    refused = overflowing(desk)
+    await desk.ask(refused)
+    desk.dispatcher.report_overflow_failed(refused, was_sent=True, pause_seconds=5.0)
+    waits = await desk.ask(overflowing(desk))
+    assert not waits.done()
+    await desk.clock.advance(5.0)
+    assert (await waits).base_url == "http://h:2"
+
+
+async def test_a_request_gets_the_key_of_the_address_it_was_given(desk: Desk) -> None:
+    desk.apply(service_route())
+    waits = await desk.ask(overflowing(desk))
+    desk.apply(service_route(overflow=overflow_route("http://h:2", api_key_file="/k/two")))
+    desk.apply(service_route(overflow=overflow_route("http://h:3", api_key_file="/k/three")))
+    given = await waits
+    assert (given.base_url, given.api_key_file) == ("http://h:2", "/k/two")

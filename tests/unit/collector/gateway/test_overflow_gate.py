@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from collector.clock import VirtualClock
-from collector.gateway.books import Books, FinishReason, Ticket
+from collector.gateway.books import UNKNOWN_OUTPUT_TOKENS, Books, FinishReason, Ticket
 from collector.gateway.overflow import OverflowGate
 from collector.gateway.request_body import PromptSize
+from collector.gateway.routing import OverflowRoute
 from collector.model.ids import ServiceName
 from support.gateways import overflow_route, service_route, table
 
@@ -105,6 +106,55 @@ def test_the_budget_of_a_grant_is_spent_by_tokens(it: Gated) -> None:
     assert not it.take()
     it.gate.follow(overflow_route(URL, granted_at=2.0, budget=1.0))
     assert it.take()
+
+
+def counted(prompt: float, output: float, *, granted_at: float = 1.0) -> OverflowRoute:
+    route = overflow_route(URL, granted_at=granted_at, budget=30.0)
+    grant = replace(route.grant, prompt_tokens_total=prompt, output_tokens_total=output)
+    return replace(route, grant=grant)
+
+
+def test_what_was_spent_while_the_budget_was_made_is_not_given_twice(it: Gated) -> None:
+    it.book.overflow_output_tokens = 100
+    it.gate.follow(counted(0.0, 75.0))
+    assert it.gate.is_open
+    it.book.overflow_output_tokens = 105
+    assert not it.gate.is_open
+
+
+def test_a_grant_for_a_gateway_that_is_gone_opens_nothing(it: Gated) -> None:
+    it.book.overflow_output_tokens = 10
+    it.gate.follow(counted(50.0, 10.0))
+    assert not it.take()
+    it.gate.follow(counted(0.0, 10.0, granted_at=2.0))
+    assert it.take()
+
+
+def test_a_price_that_falls_under_a_grant_gives_back_nothing(it: Gated) -> None:
+    it.book.overflow_output_tokens = 1000
+    dear = overflow_route(URL, granted_at=1.0, budget=10.0)
+    it.gate.follow(dear)
+    cheap = replace(dear.target, price_per_million_output_tokens=0.5e6)
+    it.gate.follow(replace(dear, target=cheap))
+    it.book.overflow_output_tokens += 20
+    assert not it.gate.is_open
+
+
+def test_an_answer_of_unknown_length_is_not_free(it: Gated) -> None:
+    it.gate.follow(overflow_route(URL))
+    ticket = it.ticket()
+    it.gate.take(ticket)
+    ticket.count_overflow_output(None)
+    assert it.book.overflow_output_tokens == UNKNOWN_OUTPUT_TOKENS
+
+
+def test_an_embedding_has_no_output_to_guess(it: Gated) -> None:
+    it.gate.follow(overflow_route(URL))
+    ticket = it.ticket()
+    ticket.generates = False
+    it.gate.take(ticket)
+    ticket.count_overflow_output(None)
+    assert it.book.overflow_output_tokens == 0
 
 
 def test_no_more_at_once_than_declared(it: Gated) -> None:
