@@ -42,7 +42,7 @@ def test_a_short_run_prints_a_table_and_writes_sums_that_hold(demo, tmp_path):
     assert code == 0, err
     assert out.splitlines()[0].startswith("6 services on 8 GPUs, 09:00 to 09:18")
     assert [line.split()[0] for line in out.splitlines()[3:9]] == [
-        "copilot", "chat", "code", "agents", "reasoning", "documents",
+        "office", "chat", "code", "agents", "reasoning", "documents",
     ]  # fmt: skip
     summary = json.loads(file.read_text())
     assert [each["policy"] for each in summary["sides"]] == ["foresail", PEER]
@@ -147,7 +147,7 @@ async def test_the_page_of_a_live_fleet_has_one_side_and_names_no_peer(tmp_path)
     assert console == ""
     for words in (
         "LIVE", "8 emulated GPUs, real HTTP; no peer runs beside", "10:49:00",
-        "1 of 8", "Done: foresail misses the target of copilot", "50 % missed", "documents batch",
+        "1 of 8", "Done: foresail misses the target of office", "50 % missed", "documents batch",
     ):  # fmt: skip
         assert words in text, words
     assert "REPLAY" not in text

@@ -27,10 +27,10 @@ def reading(value: float | None) -> dict[str, Any]:
 
 
 def result(**changed: Any) -> RequestResult:
-    """A request of `copilot` that was answered in time: 10 tokens in a second."""
+    """A request of `office` that was answered in time: 10 tokens in a second."""
     given: dict[str, Any] = {
         "request": PlannedRequest(
-            service="copilot", index=0, at_seconds=0.0, prompt_tokens=100, output_tokens=10
+            service="office", index=0, at_seconds=0.0, prompt_tokens=100, output_tokens=10
         ),
         "outcome": Outcome.OK,
         "http_status": 200,
@@ -153,10 +153,10 @@ def live_run() -> LiveRun:
 
 
 def watched_run() -> LiveRun:
-    """A minute that has ended: `copilot` had one replica and two answers, one of them late."""
+    """A minute that has ended: `office` had one replica and two answers, one of them late."""
     run = live_run()
     replicas: dict[str, list[ReplicaBody]] = {each.name: [] for each in run.services}
-    replicas["copilot"] = [replica_body("a")]
+    replicas["office"] = [replica_body("a")]
     run.watch.look(state_body(replicas), at_seconds=0.0)
     run.watch.look(state_body(replicas), at_seconds=60.0)
     run.tally.note(result())

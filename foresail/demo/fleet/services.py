@@ -87,7 +87,7 @@ class FleetService:
 
 
 SERVICES: Final = (
-    FleetService(name="copilot", tier="critical", engine=LARGE, copies=8),
+    FleetService(name="office", tier="critical", engine=LARGE, copies=8),
     FleetService(name="chat", tier="critical", engine=LARGE, copies=20),
     FleetService(name="code", tier="standard", engine=LARGE, copies=6),
     FleetService(name="agents", tier="standard", engine=LARGE, copies=10),

@@ -26,7 +26,7 @@ def make_options(**changed: object) -> FleetOptions:
 
 def test_the_recording_has_six_services_of_ten_hours() -> None:
     recorded = read_recorded()
-    assert list(recorded) == ["copilot", "chat", "code", "agents", "reasoning", "documents"]
+    assert list(recorded) == ["office", "chat", "code", "agents", "reasoning", "documents"]
     assert sum(map(len, recorded.values())) == 83_710
     assert all(each.end_seconds < 36_000.0 for each in recorded.values())
 

@@ -59,7 +59,7 @@ def test_the_catalogue_is_valid_active_and_has_room_for_eight_replicas(tmp_path:
     variants = {each.name: each.variants[0] for each in catalogue.services}
     assert {pool.budget_bytes // each.memory_bytes for each in variants.values()} == {8}
     assert {name: each.min_replicas for name, each in variants.items()} == {
-        "copilot": 1, "chat": 1, "code": 1, "agents": 1, "reasoning": 1, "documents": 0,
+        "office": 1, "chat": 1, "code": 1, "agents": 1, "reasoning": 1, "documents": 0,
     }  # fmt: skip
     for each in variants.values():
         assert isinstance(each.target, ProcessTarget)
@@ -100,13 +100,13 @@ def test_every_request_has_one_fate() -> None:
         (Outcome.CANCELLED, None),
     ):
         tally.note(result(outcome=outcome, http_status=status))
-    fates = tally.fates["copilot"]
+    fates = tally.fates["office"]
     assert (fates.served, fates.shed, fates.failed, fates.unfinished) == (1, 1, 2, 1)
     assert fates.offered == 5
     assert (fates.tally.judged_requests, fates.tally.good_requests) == (4, 1)
     assert tally.failures == {
-        "copilot: http_error, no reason given": 1,
-        "copilot: truncated, no reason given": 1,
+        "office: http_error, no reason given": 1,
+        "office: truncated, no reason given": 1,
     }
 
 
@@ -194,17 +194,17 @@ def test_the_body_of_a_run_that_has_just_begun_shows_nothing_as_judged() -> None
 def test_the_summary_has_one_side_and_accounts_for_every_request() -> None:
     summary = live_summary(watched_run())
     (side,) = summary.sides
-    copilot = side.services[0]
-    assert (copilot.offered_requests, copilot.served_requests, copilot.attainment_ratio) == (
+    office = side.services[0]
+    assert (office.offered_requests, office.served_requests, office.attainment_ratio) == (
         2,
         2,
         0.5,
     )
-    assert copilot.gpu_hours == pytest.approx(60.0 / 3600.0)
+    assert office.gpu_hours == pytest.approx(60.0 / 3600.0)
     assert side.gpu_hours == pytest.approx(sum(each.gpu_hours for each in side.services))
     shown = rows(summary)
     assert {len(row) for row in shown} == {len(columns(summary))} == {7}
-    assert shown[0] == ("copilot", "critical", "2", "99.0 %", "50.0 % missed", "0.02", "0")
+    assert shown[0] == ("office", "critical", "2", "99.0 %", "50.0 % missed", "0.02", "0")
     assert shown[1][4] == "no request"
     assert heading(summary).startswith(
         "6 services on 8 emulated GPUs over HTTP, 10:48 to 10:49 of recorded traffic"
@@ -232,7 +232,7 @@ def test_a_run_that_served_and_lost_nothing_has_no_problem_even_when_a_target_wa
     ("outcomes", "known", "said"),
     [
         pytest.param((), {}, "no request was served", id="nothing-served"),
-        pytest.param((Outcome.TRUNCATED,), {}, "1 requests were lost (1 x copilot", id="lost"),
+        pytest.param((Outcome.TRUNCATED,), {}, "1 requests were lost (1 x office", id="lost"),
         pytest.param((), {"left_engines": 2}, "2 engines had not been ended", id="left-over"),
         pytest.param((), {"is_ledger_intact": False}, "the ledger is not intact", id="ledger"),
     ],

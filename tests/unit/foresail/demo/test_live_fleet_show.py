@@ -17,7 +17,7 @@ NAMES = [each.name for each in live_services()]
 
 
 class FakeController:
-    """One replica of `copilot`; answers the first look only, unless told otherwise."""
+    """One replica of `office`; answers the first look only, unless told otherwise."""
 
     def __init__(self, *, answers: int = 1) -> None:
         self._answers = answers
@@ -25,7 +25,7 @@ class FakeController:
 
     async def state(self) -> StateBody | None:
         self._answers -= 1
-        replicas = {name: [replica_body("a")] if name == "copilot" else [] for name in NAMES}
+        replicas = {name: [replica_body("a")] if name == "office" else [] for name in NAMES}
         return state_body(replicas) if self._answers >= 0 else None
 
     async def decisions(self) -> Sequence[DecisionBody] | None:
@@ -41,7 +41,7 @@ def made_show(controller: FakeController) -> Show:
 def requests(count: int) -> list[PlannedRequest]:
     return [
         PlannedRequest(
-            service="copilot", index=number, at_seconds=0.01 * number, prompt_tokens=500, output_tokens=5
+            service="office", index=number, at_seconds=0.01 * number, prompt_tokens=500, output_tokens=5
         )
         for number in range(count)
     ]  # fmt: skip
@@ -49,7 +49,7 @@ def requests(count: int) -> list[PlannedRequest]:
 
 async def test_what_clients_got_and_what_the_controller_said_come_together() -> None:
     show = made_show(FakeController(answers=100))
-    async with emulated(model_name="copilot") as engine:
+    async with emulated(model_name="office") as engine:
         await show.run(
             requests(4),
             endpoint=Endpoint(url=engine.url, characters_per_token=4),
@@ -66,7 +66,7 @@ async def test_what_clients_got_and_what_the_controller_said_come_together() -> 
 
 async def test_a_silent_controller_leaves_what_was_known() -> None:
     show = made_show(FakeController(answers=1))
-    async with emulated(model_name="copilot") as engine:
+    async with emulated(model_name="office") as engine:
         await show.run(
             requests(2),
             endpoint=Endpoint(url=engine.url),
@@ -76,7 +76,7 @@ async def test_a_silent_controller_leaves_what_was_known() -> None:
     (side,) = show.body.sides
     assert side.gpus_in_use == 1
     assert side.gpu_hours > 0
-    assert show.result.tally.fates["copilot"].served == 2
+    assert show.result.tally.fates["office"].served == 2
 
 
 async def test_a_move_is_new_once_and_only_when_a_count_changed() -> None:
