@@ -4,6 +4,7 @@ In: workload, setting, policy, conditions, seed. Out: what became of every reque
 inputs, same bytes. Knows no policy by name.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,15 +55,15 @@ class Outcome:
 
     def score(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Score:
         """Of a window; of the whole trace without one."""
+        end = self.end_seconds if end_seconds is None else end_seconds
+        if start_seconds < end and end >= self.end_seconds:
+            end = math.nextafter(end, math.inf)  # the last request arrives at the very end
         return score(
             self.served,
             lives=self.lives,
             change_seconds=self.change_seconds,
             setting=self.setting,
-            window_seconds=(
-                start_seconds,
-                self.end_seconds if end_seconds is None else end_seconds,
-            ),
+            window_seconds=(start_seconds, end),
         )
 
 

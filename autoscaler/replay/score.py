@@ -49,12 +49,10 @@ def score(
     setting: Setting,
     window_seconds: tuple[float, float],
 ) -> Score:
-    """The score of requests that arrive, and hours that pass, within the window [start, end).
-
-    A window that reaches the end of the trace has the last request too, which arrives then.
-    """
+    """The score of requests that arrive, and hours that pass, within the window [start, end)."""
     start_seconds, end_seconds = window_seconds
-    first, last = _rows(served.workload, start_seconds, end_seconds)
+    edges = np.searchsorted(served.workload.arrival_seconds, window_seconds)
+    first, last = int(edges[0]), int(edges[1])
     status = served.status[first:last]
     quick, steady = _good(served, slice(first, last), objectives=setting.objectives)
     done = status == RequestStatus.DONE
@@ -73,12 +71,6 @@ def score(
         gpu_hours=hours * setting.gpus_per_replica,
         changes=sum(start_seconds <= each < end_seconds for each in change_seconds),
     )
-
-
-def _rows(workload: Workload, start_seconds: float, end_seconds: float) -> tuple[int, int]:
-    first, last = np.searchsorted(workload.arrival_seconds, (start_seconds, end_seconds))
-    is_whole = start_seconds < end_seconds and end_seconds >= workload.end_seconds
-    return int(first), len(workload) if is_whole else int(last)
 
 
 def _good(

@@ -1,9 +1,11 @@
 """The gateway between an engine of ours and an API for money, both hand-written: what goes where."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from support.gateways import (
@@ -19,6 +21,15 @@ from support.upstream import Behaviour, Fault, Upstream, running_upstream
 
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "a secret question"}]}
 STREAM = {**CHAT, "stream": True}
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_if_nobody_had_set_them_up() -> Iterator[None]:
+    """A command that an earlier test ran in this process may have left its level behind."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 async def ask(gateway: GatewayUnderTest, document: object = CHAT, **more: object) -> int:
