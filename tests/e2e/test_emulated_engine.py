@@ -155,6 +155,9 @@ class Process:
         ):
             return answer.status, await answer.json()
 
+    async def refuses(self) -> bool:
+        return (await self.complete(2))[0] == 500
+
     async def has(self, running: int) -> bool:
         page = await read_text(f"{self.url}/metrics") or ""
         return matching(parse_samples(page), "vllm:num_requests_running") == [running]
@@ -189,8 +192,7 @@ async def test_sigterm_does_to_requests_in_flight_what_vllm_does(*, flags, statu
         await wait_until(lambda: it.has(1), what=lambda: "running")
         it.process.send_signal(signal.SIGTERM)
         if status == 200:
-            refused = await it.complete(2)
-            assert refused[0] == 500
+            await wait_until(it.refuses, what=lambda: "new requests refused")
             assert await read_text(f"{it.url}/health") is not None
         assert (await asked)[0] == status
         assert await asyncio.wait_for(it.process.wait(), 20) == 0

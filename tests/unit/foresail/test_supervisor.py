@@ -290,6 +290,7 @@ def forget_signals() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_asks_to_stop_and_a_second_one_changes_nothing(number: int) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may themselves run under nohup
     stop = asyncio.Event()
     stop_on_signals(stop)
     try:
@@ -300,6 +301,7 @@ async def test_a_signal_asks_to_stop_and_a_second_one_changes_nothing(number: in
         await asyncio.sleep(0.01)
     finally:
         forget_signals()
+        signal.signal(number, before)
 
 
 async def test_nohup_keeps_its_word() -> None:
