@@ -16,7 +16,8 @@ from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
 from autoscaler.slo.budget import long_burn_rate, watched_ratio
 from autoscaler.slo.burn import worst_burn_rate
-from autoscaler.slo.headroom import headroom_deviates
+from autoscaler.slo.burn_curve import burn_by_load, burn_rates
+from autoscaler.slo.headroom import allowed_burn, headroom_factor
 from autoscaler.slo.quality import doubts, unmeasured, unread
 from collector.model.catalogue import Control, Service, Variant
 from collector.model.history import History, Signal
@@ -56,8 +57,8 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
     forecast, announced = _expected(
         series, service=service, inputs=inputs, horizon_seconds=horizon + series.bin_seconds
     )
-    completed = level_rate(
-        inputs.history, Signal.COMPLETED_REQUESTS, service.name, control.level_window_seconds
+    completed = _completed_by_replicas(
+        service, history=inputs.history, window_seconds=control.level_window_seconds
     )
     return Assessment(
         service=service,
@@ -83,10 +84,25 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         completed_requests_per_second=completed,
         burn_rate=burn,
         long_burn_rate=spent,
-        headroom_deviates=headroom_deviates(spent, watched_ratio=watched_ratio(known)),
+        headroom_factor=_headroom(service, forecast=forecast, known=known),
         idle_seconds=_idle_seconds(known, now=inputs.now),
         are_lengths_unknown=known.output_tokens_per_request is None,
         violation_price_per_minute=inputs.catalogue.tier(service.tier).violation_price_per_minute,
+    )
+
+
+def _headroom(service: Service, *, forecast: Forecast | None, known: ServiceState) -> float:
+    """On the point forecast; 1, which nobody uses, without one."""
+    if forecast is None:
+        return 1.0
+    objectives, watched = service.objectives, watched_ratio(known)
+    return headroom_factor(
+        forecast.scenario_factors,
+        burns=burn_by_load(known.burn_curve, objectives=objectives),
+        allowed=[
+            allowed_burn(rate, watched_ratio=watched)
+            for rate in burn_rates(known.burn_curve, objectives=objectives)
+        ],
     )
 
 
@@ -138,6 +154,20 @@ def _engine_queues(fleets: tuple[Fleet, ...]) -> float:
     not how many the cache lets in."""
     waiting = (fresh_value(view.waiting_requests) for fleet in fleets for view in fleet.serving)
     return sum(each for each in waiting if each is not None and each > 0)
+
+
+def _completed_by_replicas(
+    service: Service, *, history: History, window_seconds: float
+) -> float | None:
+    """Requests per second that our own replicas completed: what an overflow answers says nothing about
+    them. None when either was not measured."""
+    completed = level_rate(history, Signal.COMPLETED_REQUESTS, service.name, window_seconds)
+    if completed is None or service.overflow is None:
+        return completed
+    elsewhere = level_rate(
+        history, Signal.OVERFLOW_COMPLETED_REQUESTS, service.name, window_seconds
+    )
+    return None if elsewhere is None else max(0.0, completed - elsewhere)
 
 
 def level_rate(

@@ -4,6 +4,7 @@ Called once per tick for all services by live control, `foresail plan`, backtest
 no clock, does no I/O, logs nothing; the same inputs give the same bytes.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from autoscaler.assess import assess
@@ -19,7 +20,7 @@ from autoscaler.plan.overflow_decisions import with_overflows
 from autoscaler.plan.replacement import with_replacements
 from autoscaler.plan.share import choices
 from autoscaler.plan.size import Need, size
-from autoscaler.remember import remember_needs, remember_reasons
+from autoscaler.remember import remember_burns, remember_needs, remember_reasons
 from collector.model.catalogue import Catalogue, Control
 from collector.model.history import History
 from collector.model.snapshot import Snapshot
@@ -52,8 +53,9 @@ def decide(
         with_replacements(size(each, control=control), assessment=each, state=learned, now=now)
         for each in assessments
     ]
+    burned = remember_burns(learned, before=state, assessments=assessments, needs=needs, now=now)
     remembered = remember_needs(
-        learned, assessments=assessments, needs=needs, control=control, now=now
+        burned, assessments=assessments, needs=needs, control=control, now=now
     )
     intents = [
         _intent(each, need=need, state=remembered, control=control, now=now)
@@ -73,7 +75,14 @@ def decide(
 def _intent(
     assessment: Assessment, *, need: Need, state: ControllerState, control: Control, now: float
 ) -> Intent:
-    looks = state.service(assessment.service.name).recommendations
+    known = state.service(assessment.service.name)
+    looks, served = known.recommendations, known.last_served_timestamp_seconds
     floor = scale_in_floor(assessment, need=need, recommendations=looks, control=control, now=now)
     wanted = intent(assessment, need=need, floor=floor, control=control, now=now)
-    return replace(wanted, looks=looks)
+    return replace(wanted, looks=looks, unserved_seconds=_unserved_seconds(served, now=now))
+
+
+def _unserved_seconds(last_served_timestamp_seconds: float | None, *, now: float) -> float:
+    """Since any replica of a service served; infinite where none ever did."""
+    last = last_served_timestamp_seconds
+    return math.inf if last is None else max(0.0, now - last)

@@ -15,7 +15,14 @@ from autoscaler.forecast.calendar import is_announced, is_unsettled
 from autoscaler.forecast.day_profile import told
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.forecast.lead_time import learn_from, look_back_seconds
-from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
+from autoscaler.forecast.past_days import was_told_more
+from autoscaler.model.event import (
+    Event,
+    PastDaysTold,
+    ReplicaDied,
+    ReplicaReady,
+    ReplicaStartFailed,
+)
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import (
     MAX_SAMPLES,
@@ -59,10 +66,26 @@ def observe(inputs: Inputs) -> ControllerState:
     return ControllerState(services=services, variants=variants, replicas=samples)
 
 
-def apply_event(state: ControllerState, event: Event) -> ControllerState:
-    """The state after one fact from the executor."""
+def apply_event(state: ControllerState, event: Event | PastDaysTold) -> ControllerState:
+    """The state after one fact from the executor or the history."""
+    if isinstance(event, PastDaysTold):
+        return _with_past_days(state, event)
     known = state.variant(event.service, event.variant)
     return with_variant(state, event.service, event.variant, _after(known, event))
+
+
+def _with_past_days(state: ControllerState, event: PastDaysTold) -> ControllerState:
+    """With the profiles that were told more than those in the state.
+
+    The last bins that a profile in the state was told are not in the new one: they come again, since
+    `next_bin` is that of the new one and demand is looked back at for longer than a reading takes.
+    """
+    changed: dict[ServiceName, ServiceState] = {}
+    for name, profile in event.profiles.items():
+        known = state.service(name)
+        if was_told_more(profile, than=known.scale_fit.day_profile):
+            changed[name] = replace(known, scale_fit=replace(known.scale_fit, day_profile=profile))
+    return replace(state, services={**state.services, **changed})
 
 
 def _after(variant: VariantState, event: Event) -> VariantState:

@@ -53,6 +53,7 @@ _TRAFFIC: Mapping[str, tuple[GatewaySignal, tuple[str, ...]]] = {
     "in_flight_requests": (GatewaySignal.IN_FLIGHT_REQUESTS, ()),
     "held_requests": (GatewaySignal.HELD_REQUESTS, ()),
     "oldest_held_seconds": (GatewaySignal.OLDEST_HELD_SECONDS, ()),
+    "overflow_completed_requests_total": (GatewaySignal.OVERFLOW_COMPLETED_REQUESTS_TOTAL, ()),
     "overflow_prompt_tokens_total": (GatewaySignal.OVERFLOW_PROMPT_TOKENS_TOTAL, ()),
     "overflow_output_tokens_total": (GatewaySignal.OVERFLOW_OUTPUT_TOKENS_TOTAL, ()),
     "overflow_in_flight_requests": (GatewaySignal.OVERFLOW_IN_FLIGHT_REQUESTS, ()),

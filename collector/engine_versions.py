@@ -84,7 +84,7 @@ class EngineVersions:
         """Takes the answers in. A version that was told stays while a later question gives nothing."""
         now = self._clock.monotonic_seconds()
         for question, exposition in answers:
-            answer = _answer(exposition, endpoint=question.endpoint)
+            answer = engine_answer(exposition, endpoint=question.endpoint)
             old = self._answers.get(question.replica_id)
             wait = _wait_seconds(answer, question=question, exposition=exposition)
             if isinstance(answer.version, MissingReason) and old is not None:
@@ -131,7 +131,8 @@ def _wait_seconds(
     return 0.0 if is_silent and question.endpoint.sleep_key else RETRY_SECONDS
 
 
-def _answer(exposition: Exposition, *, endpoint: Endpoint) -> EngineAnswer:
+def engine_answer(exposition: Exposition, *, endpoint: Endpoint) -> EngineAnswer:
+    """What the engine told at its version path, were it nothing."""
     body = _object(exposition)
     version = body if isinstance(body, MissingReason) else _version(body.get(endpoint.version_key))
     is_its_own = not isinstance(body, MissingReason) and endpoint.version_key in body

@@ -186,6 +186,11 @@ class _Comparison:
             if increase is not None:
                 self.increases[signal, service.name] = increase
         if service.overflow is not None:
+            completed = self._counter_increase(
+                service, "overflow_completed_requests_total", before=before, after=after
+            )
+            if completed is not None:
+                self.increases[Signal.OVERFLOW_COMPLETED_REQUESTS, service.name] = completed
             self.overflow_tokens[service.name] = self._counter_increase(
                 service, "overflow_output_tokens_total", before=before, after=after
             )

@@ -24,7 +24,7 @@ from collector.model.reading import Missing, MissingReason, Number
 from collector.model.replica import ANSWERING_STATES, Replica
 from collector.model.snapshot import Problem, Snapshot
 from collector.normalise.reader import PageReader
-from collector.page_safety import why_unread
+from collector.page_safety import is_started_awake, why_unread
 from collector.ports import (
     Exposition,
     ExpositionReader,
@@ -109,7 +109,9 @@ def unread_pages(
     """Replicas whose page must not be read by what is known of their version, and why."""
     found = {
         replica.replica_id: why_unread(
-            contract, variant=variant, answer=versions.answer(replica.replica_id)
+            contract,
+            answer=versions.answer(replica.replica_id),
+            is_known_awake=is_started_awake(variant, contract=contract),
         )
         for replica, variant, contract in _asked(replicas, catalogue=catalogue, contracts=contracts)
     }
@@ -179,8 +181,15 @@ class Observer:
             read_page=self._page_reader,
         )
         assembled = clock.monotonic_seconds()
-        problems += self._record(snapshot, previous=previous, catalogue=catalogue)
-        snapshot = replace(snapshot, problems=(*snapshot.problems, *problems))
+        jump_seconds = self._clock_jump_seconds(snapshot, previous=previous)
+        problems += self._record(
+            snapshot, previous=previous, catalogue=catalogue, jump_seconds=jump_seconds
+        )
+        snapshot = replace(
+            snapshot,
+            problems=(*snapshot.problems, *problems),
+            clock_set_by_seconds=jump_seconds,
+        )
         self._latest = Observation(
             snapshot=snapshot,
             catalogue=catalogue,
@@ -322,30 +331,34 @@ class Observer:
             source = f"engine:{variant.engine.value}" if variant else GATEWAY_KEY
             self._errors[source] += exposition.text is None
 
-    def _clock_jump_seconds(self, snapshot: Snapshot, *, previous: Snapshot) -> float | None:
-        """By how much the clock was set since the last look of this process; None: it was not."""
+    def _clock_jump_seconds(self, snapshot: Snapshot, *, previous: Snapshot | None) -> float:
+        """By how much the clock was set since the last look of this process; 0: it was not."""
         before = self._looked_monotonic_seconds
         now = self._looked_monotonic_seconds = self._ports.clock.monotonic_seconds()
-        if before is None:
-            return None
+        if before is None or previous is None:
+            return 0.0
         wall = snapshot.taken_timestamp_seconds - previous.taken_timestamp_seconds
         is_set = clock_was_set(wall_seconds=wall, elapsed_seconds=now - before)
-        return wall - (now - before) if is_set else None
+        return wall - (now - before) if is_set else 0.0
 
     def _record(
-        self, snapshot: Snapshot, *, previous: Snapshot | None, catalogue: Catalogue
+        self,
+        snapshot: Snapshot,
+        *,
+        previous: Snapshot | None,
+        catalogue: Catalogue,
+        jump_seconds: float,
     ) -> list[Problem]:
         counted = self._counted
         if previous is None or counted is None:
             self._counted = snapshot
             return []
-        jump_seconds = self._clock_jump_seconds(snapshot, previous=previous)
-        if jump_seconds is not None:
+        if jump_seconds:
             self._counted = snapshot
             self._ports.history_store.move(by_seconds=jump_seconds)
             message = (
-                f"the host's clock was set by {jump_seconds:+.0f} s; what happened since the last look "
-                "is not counted"
+                f"the host's clock was set by {jump_seconds:+.0f} s, or it slept; what happened since "
+                "the last look is not counted"
             )
             return [Problem(source="host", message=message)]
         found = increments(counted, snapshot, catalogue=catalogue)

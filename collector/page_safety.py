@@ -1,8 +1,9 @@
 """Whether a look at an engine's metric page leaves a model that sleeps when idle asleep. Pure.
 
-In: what an engine told of itself, its contract, and how its variant is started. Out: why its page is
-not read, or None. For `Observer`, which asks for the version before it reads such a page. Where nobody
-can say, the page stays unread: an observer that keeps a model awake takes memory from all others.
+In: what an engine told of itself, its contract, and how it is started. Out: why its page is not read, or
+None. For the controller's observer, the node agent and the doctor, which ask for the version before they
+read such a page. Where nobody can say, the page stays unread: an observer that keeps a model awake takes
+memory from all others.
 """
 
 from collector.engine_versions import EngineAnswer
@@ -11,10 +12,13 @@ from collector.model.contract import Contract, version_numbers
 from collector.model.reading import MissingReason
 
 
-def why_unread(contract: Contract, *, variant: Variant, answer: EngineAnswer | None) -> str | None:
+def why_unread(
+    contract: Contract, *, answer: EngineAnswer | None, is_known_awake: bool = False
+) -> str | None:
     """Why the page must not be read, one line; None where reading it changes nothing.
 
     `answer` is what the engine told when it was asked for its version; None: nothing so far.
+    `is_known_awake`: `is_started_awake` of what started it; decides where the build is not known.
     """
     if not contract.has_unsafe_pages or (answer is not None and answer.never_sleeps):
         return None
@@ -25,7 +29,7 @@ def why_unread(contract: Contract, *, variant: Variant, answer: EngineAnswer | N
         is_safe = contract.metrics_path(build) is not None
         why = f"its metric page is not read in build {answer.version}"
     else:
-        is_safe = _is_started_awake(variant, contract=contract)
+        is_safe = is_known_awake
         why = "its build is not known, so its metric page is not read"
     return None if is_safe else f"{why}: {_RISK}; {_HELP}"
 
@@ -42,7 +46,7 @@ def _build(version: str | MissingReason) -> tuple[int, ...] | None:
         return None
 
 
-def _is_started_awake(variant: Variant, *, contract: Contract) -> bool:
+def is_started_awake(variant: Variant, *, contract: Contract) -> bool:
     """Whether we start it ourselves, and without a word that lets it sleep when idle."""
     target = variant.target
     if not isinstance(target, ProcessTarget):

@@ -225,3 +225,30 @@ class HistoryStore(Protocol):
         `bin_seconds` is one of `resolutions`; None: the finest. Raises ValueError for another one.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAnswer:
+    """Bins of a stretch of the past; with errors they are not to be used."""
+
+    history: History
+    errors: tuple[str, ...] = ()  # a line each
+
+
+class PastReader(Protocol):
+    """Reads days of the past, apart from the loop. Adapters: `history.past`."""
+
+    def read_past(
+        self,
+        *,
+        services: Sequence[ServiceName],
+        begin_timestamp_seconds: float,
+        end_timestamp_seconds: float,
+        now_timestamp_seconds: float,
+    ) -> PastAnswer:
+        """The closed bins of the stretch, as fine as they are still kept.
+
+        Begin and end are multiples of ten minutes, and so of any width that is offered. Blocks; one
+        call at a time, in a worker thread. Never raises for what cannot be read.
+        """
+        ...

@@ -20,10 +20,11 @@ from autoscaler.forecast.lead_time import look_back_seconds
 from autoscaler.learn import apply_event
 from autoscaler.metrics import ControllerMetrics
 from autoscaler.model.decision import Decision
-from autoscaler.model.event import Event
+from autoscaler.model.event import Event, PastDaysTold
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ControllerState, VariantState
 from autoscaler.ports import Fence
+from autoscaler.remember import with_clock_set
 from autoscaler.series import TickOutcome, TickStep
 from collector.catalogue_file import CatalogueWatch
 from collector.clock import Clock
@@ -86,7 +87,9 @@ class Controller:
             ingest_interval_seconds=parts.settings.ticks.ingest_seconds,
             decide_interval_seconds=parts.settings.ticks.decide_seconds,
         )
-        self._events: list[Event] = []
+        self._events: list[Event | PastDaysTold] = []
+        self._resumed: ControllerState | None = None  # until it is taken
+        self._clock_set_by_seconds = 0.0  # and not taken into the state yet
         self._happened = asyncio.Event()
         self._catalogue_in_force: str | None = None
         self._routes_are_told = False
@@ -107,12 +110,22 @@ class Controller:
         self._events.append(event)
         self._happened.set()
 
+    def on_past_days(self, told: PastDaysTold) -> None:
+        """Takes what history told of days before the start; it enters the state at the next tick."""
+        self._events.append(told)
+
+    def take_resumed(self) -> ControllerState | None:
+        """What the last run had learned, once; None before that is known, and from then on."""
+        resumed, self._resumed = self._resumed, None
+        return resumed
+
     # The loop
 
     async def run(self, *, executor: Executor, observer: Observer, stop: asyncio.Event) -> None:
         """Recovers, then ticks until `stop` is set. What runs then goes on running."""
         self._observer = observer
         self._resume(observer)
+        self._resumed = self.state
         await executor.recover()
         self.parts.wake.open()
         try:
@@ -248,6 +261,7 @@ class Controller:
             raise AutoscalerError("the controller looks only while it runs")
         async with self._looking:
             snapshot = await self._observer.observe()
+        self._clock_set_by_seconds += snapshot.clock_set_by_seconds
         before, self.snapshot = self.snapshot, snapshot
         if before is not None and _gateway_restarted(before, snapshot):
             self._routes_are_told = False  # it obeys what it had on disk, which may be older
@@ -258,7 +272,7 @@ class Controller:
             snapshot=snapshot,
             history=self._history(catalogue, now=snapshot.taken_timestamp_seconds),
             catalogue=catalogue,
-            state=self.state,
+            state=with_clock_set(self.state, by_seconds=self._clock_set_by_seconds),
             now=snapshot.taken_timestamp_seconds,
         )
 
@@ -301,7 +315,12 @@ class Controller:
     # Bookkeeping
 
     def _apply_events(self) -> None:
-        """Takes in what the executor told; an event is let go of only once it is in the state."""
+        """Takes in what the executor told; an event is let go of only once it is in the state.
+
+        A clock that was set moves what was known before them.
+        """
+        self.state = with_clock_set(self.state, by_seconds=self._clock_set_by_seconds)
+        self._clock_set_by_seconds = 0.0
         while self._events:
             self.state = apply_event(self.state, self._events[0])
             del self._events[0]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from collector.engine_series import EngineLook
+from collector.engine_versions import EngineAnswer
 from collector.errors import ConfigurationError
 from collector.model.contract import Contract, EngineSignal, version_numbers
 from collector.model.engine_admin import AdminApi, EngineAdminState
@@ -17,6 +18,7 @@ from collector.model.page import PageIdentity, PageReadings
 from collector.model.reading import Missing, MissingReason, Number, fresh_value
 from collector.model.snapshot import Problem
 from collector.normalise.page import read_page
+from collector.page_safety import why_unread
 from collector.ports import EngineAdminReader, Exposition, ExpositionReader, ScrapeTarget
 
 
@@ -92,30 +94,33 @@ class EngineWatch:
 
     async def _look(self, engine: WatchedEngine) -> EngineLook:
         state = await self._readers[engine.api].read_admin_state(engine.base_url)
-        exposition = await self._exposition(state)
         running: Number = _unseen(engine.api)
         waiting: Number = _unseen(engine.api)
-        if exposition is not None and exposition.text is not None:
-            page = self._page(exposition, text=exposition.text, state=state)
-            running = page.number(EngineSignal.RUNNING_REQUESTS)
-            waiting = page.number(EngineSignal.WAITING_REQUESTS)
-        elif exposition is not None:
-            problem = Problem(source=f"engine:{engine.api.value}", message=exposition.error or "")
-            state = replace(state, problems=(*state.problems, problem))
+        if state.api is AdminApi.LLAMA_CPP and fresh_value(state.serves_metrics):
+            # vLLM's page is a Prometheus target itself; the others have none of their own requests.
+            page = await self._page_or_why(state)
+            if isinstance(page, str):
+                problem = Problem(source=f"engine:{engine.api.value}", message=page)
+                state = replace(state, problems=(*state.problems, problem))
+            else:
+                running = page.number(EngineSignal.RUNNING_REQUESTS)
+                waiting = page.number(EngineSignal.WAITING_REQUESTS)
         return EngineLook(
             address=engine.address, state=state, running_requests=running, waiting_requests=waiting
         )
 
-    async def _exposition(self, state: EngineAdminState) -> Exposition | None:
-        """The metric page of a llama.cpp server that serves one and is not woken by reading it.
+    async def _page_or_why(self, state: EngineAdminState) -> PageReadings | str:
+        """The metric page of a llama.cpp server, or why there is none, in one line."""
+        why = why_unread(self._llama_cpp, answer=_answer(state))
+        path = self._llama_cpp.metrics_path(None)
+        if why is not None or path is None:
+            return f"{state.base_url}: {why or 'it has no metric page'}"
+        exposition = await self._exposition(state, path=path)
+        if exposition.text is None:
+            return exposition.error or f"{state.base_url}{path} was not read"
+        return self._page(exposition, text=exposition.text, state=state)
 
-        vLLM's is a Prometheus target itself; the other kinds have none of their own requests.
-        """
-        if state.api is not AdminApi.LLAMA_CPP or not fresh_value(state.serves_metrics):
-            return None
-        path = self._llama_cpp.metrics_path(_version(state))
-        if path is None:
-            return None
+    async def _exposition(self, state: EngineAdminState, *, path: str) -> Exposition:
         target = ScrapeTarget(
             key=state.base_url,
             url=state.base_url + path,
@@ -137,6 +142,20 @@ class EngineWatch:
 
 def _unseen(api: AdminApi) -> Missing:
     return Missing(reason=MissingReason.CANNOT_SEE, source=f"engine:{api.value}")
+
+
+def _answer(state: EngineAdminState) -> EngineAnswer:
+    """What it told of itself; builds that cannot sleep when idle do not say whether they do."""
+    told, is_asleep, serves_metrics = state.version, state.is_asleep, state.serves_metrics
+    has_told = not isinstance(told, Missing) or told.reason is MissingReason.CANNOT_SEE
+    is_untold = isinstance(is_asleep, Missing) and is_asleep.reason is MissingReason.SERIES_ABSENT
+    return EngineAnswer(
+        version=told.reason if isinstance(told, Missing) else told.value,
+        never_sleeps=has_told and is_untold,
+        told_timestamp_seconds=0.0
+        if isinstance(serves_metrics, Missing)
+        else serves_metrics.observed_timestamp_seconds,
+    )
 
 
 def _version(state: EngineAdminState) -> tuple[int, ...] | None:

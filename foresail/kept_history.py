@@ -16,11 +16,12 @@ from collector.errors import SourceError
 from collector.history.backfilled import BackfilledHistory
 from collector.history.day_files import COARSER, DayFileHistory
 from collector.history.memory import MemoryHistoryStore
+from collector.history.past import SCRAPED_BINS_SECONDS, ScrapedPast, StoredPast
 from collector.history.prometheus import GatewayScrapes
 from collector.model.catalogue import Catalogue
 from collector.model.history import Resolution
 from collector.model.ids import ServiceName
-from collector.ports import HistoryStore, RangeReader
+from collector.ports import HistoryStore, PastReader, RangeReader
 from foresail.settings import HistoryKind, Settings
 
 TIDY_INTERVAL_SECONDS = 60.0
@@ -69,6 +70,34 @@ def kept_history(
                     catalogue=catalogue,
                     report=lambda line: log.warning("history_trouble", error=line),
                 )
+
+
+@contextlib.contextmanager
+def kept_past(
+    settings: Settings,
+    *,
+    history: HistoryStore,
+    catalogue: Callable[[], Catalogue],
+    open_ranges: OpenRanges,
+) -> Iterator[PastReader | None]:
+    """What tells the days before the start; None where nothing does.
+
+    With a reader of its own, as one answers one question at a time. Raises ConfigurationError.
+    """
+    asked = settings.prometheus
+    match settings.history.kind:
+        case HistoryKind.MEMORY:
+            yield None
+        case HistoryKind.DAY_FILES:
+            yield StoredPast(history)
+        case HistoryKind.PROMETHEUS if 2 * asked.scrape_interval_seconds > SCRAPED_BINS_SECONDS[-1]:
+            yield None
+        case HistoryKind.PROMETHEUS:
+            scraped = GatewayScrapes(
+                interval_seconds=asked.scrape_interval_seconds, match=asked.gateway_match
+            )
+            with open_ranges() as ranges:
+                yield ScrapedPast(ranges, scraped=scraped, catalogue=catalogue)
 
 
 async def keep_tidy(history: HistoryStore, *, clock: Clock, log: FilteringBoundLogger) -> None:

@@ -1,7 +1,7 @@
 """What the same time of past days foretells: a mean day per service, told as time passes. Pure.
 
-In: a service's demand series and its `DayProfile`. Out: the profile with what was measured since; and
-the change that past days saw between now and the lead time, one column of the regression in
+In: a service's demand series and its `DayProfile`. Out: the profile with what was measured since (what
+was before the start, `past_days` tells it); and the change that past days saw between now and the lead time, one column of the regression in
 `multiscale`. What it is worth there is learned there; this module only says what was.
 
 Days are UTC days of 86,400 s, those of the weekend apart: where the clocks change, or the week ends on
@@ -57,7 +57,7 @@ def told(
         begin = number * BIN_SECONDS
         mean = _mean_measured(series, begin_seconds=begin - start)
         if mean is not None and not is_announced(begin, begin + BIN_SECONDS):
-            _tell(work, days, place=_place(number), mean=mean)
+            _tell(work, days, at=place(number), mean=mean)
     return DayProfile(work=bytes(work), days=bytes(days), next_bin=until)
 
 
@@ -82,6 +82,13 @@ def change_ratio(
     return min(MAX_SURPRISE, max(-1.0, there / then - 1.0))
 
 
+def place(number: int) -> int:
+    """Where in the profile a bin, counted since the epoch, is told."""
+    day, of_day = divmod(number, PROFILE_BINS)
+    is_weekend = (day + FIRST_WEEKDAY) % 7 >= WORKING_DAYS
+    return PROFILE_BINS * is_weekend + of_day
+
+
 def _mean_measured(series: DemandSeries, *, begin_seconds: float) -> float | None:
     """Of one bin that begins so long after the series; None where too little of it was measured."""
     first = round(begin_seconds / series.bin_seconds)
@@ -93,19 +100,12 @@ def _mean_measured(series: DemandSeries, *, begin_seconds: float) -> float | Non
     return float((series.work[first:last] * covered).sum()) / seconds
 
 
-def _tell(work: bytearray, days: bytearray, *, place: int, mean: float) -> None:
+def _tell(work: bytearray, days: bytearray, *, at: int, mean: float) -> None:
     """Moves the place's mean by one more day."""
-    (known,) = unpack_from("<f", work, 4 * place)
-    gain = max(LEAST_GAIN, 1.0 / (days[place] + 1))
-    pack_into("<f", work, 4 * place, known + gain * (min(mean, MAX_WORK) - known))
-    days[place] = min(MAX_DAYS, days[place] + 1)
-
-
-def _place(number: int) -> int:
-    """Where in the profile a bin since the epoch is told."""
-    day, of_day = divmod(number, PROFILE_BINS)
-    is_weekend = (day + FIRST_WEEKDAY) % 7 >= WORKING_DAYS
-    return PROFILE_BINS * is_weekend + of_day
+    (known,) = unpack_from("<f", work, 4 * at)
+    gain = max(LEAST_GAIN, 1.0 / (days[at] + 1))
+    pack_into("<f", work, 4 * at, known + gain * (min(mean, MAX_WORK) - known))
+    days[at] = min(MAX_DAYS, days[at] + 1)
 
 
 def _mean_told(profile: DayProfile, *, begin: float, end: float) -> float | None:
@@ -116,7 +116,7 @@ def _mean_told(profile: DayProfile, *, begin: float, end: float) -> float | None
     total, number = 0.0, first
     while number < last:  # day by day
         stop = min(last, (number // PROFILE_BINS + 1) * PROFILE_BINS)
-        part = _sum_told(profile, place=_place(number), count=stop - number)
+        part = _sum_told(profile, first=place(number), count=stop - number)
         if part is None:
             return None
         total += part
@@ -124,10 +124,10 @@ def _mean_told(profile: DayProfile, *, begin: float, end: float) -> float | None
     return total / (last - first)
 
 
-def _sum_told(profile: DayProfile, *, place: int, count: int) -> float | None:
+def _sum_told(profile: DayProfile, *, first: int, count: int) -> float | None:
     """Of so many places; on a service's first weekend, or in its first week after one, those of the
     other kind of day."""
-    for start in (place, (place + PROFILE_BINS) % PROFILE_PLACES):
+    for start in (first, (first + PROFILE_BINS) % PROFILE_PLACES):
         if all(profile.days[start : start + count]):
             return float(sum(unpack_from(f"<{count}f", profile.work, 4 * start)))
     return None

@@ -36,10 +36,10 @@ class Assessment:
     oldest_held_seconds: float
     backlog_requests: float | None  # held, and queued beyond the slots of serving replicas
     backlog_tokens: Rates | None  # the backlog as demand, spread over the time to drain it
-    completed_requests_per_second: float | None  # over the level window
+    completed_requests_per_second: float | None  # by our replicas, over the level window
     burn_rate: float | None  # of the last minutes
     long_burn_rate: float | None  # of the last day or so
-    headroom_deviates: float  # where in the demand forecast it is sized
+    headroom_factor: float  # on the point forecast: the demand it is sized for
     idle_seconds: float | None  # since the last demand; None: unknown
     violation_price_per_minute: float
     announced: Announced = field(default_factory=Announced)  # in the forecast already

@@ -63,10 +63,9 @@ class Forecast:
         """The highest scenario."""
         return self._no_less(self.peak.scaled(self.scenario_factors[-1]))
 
-    def at(self, deviates: float) -> Rates:
-        """The demand that lies so many standard deviations above the median, outside the scenarios
-        continued as steeply as between the outer two."""
-        return self._no_less(self.peak.scaled(factor_at(self.scenario_factors, deviates)))
+    def times(self, factor: float) -> Rates:
+        """So many times the point forecast."""
+        return self._no_less(self.peak.scaled(factor))
 
     def _no_less(self, rates: Rates) -> Rates:
         return rates.at_least(self.least) if self.least else rates
@@ -97,7 +96,8 @@ def scenario_deviates(count: int) -> tuple[float, ...]:
 
 
 def factor_at(factors: tuple[float, ...], deviates: float) -> float:
-    """The scenario factor at a normal deviate; at least 0."""
+    """The scenario factor that lies so many standard deviations above the median, outside the scenarios
+    continued as steeply as between the outer two; at least 0."""
     last = len(factors) - 1
     if last == 0:
         return factors[0]

@@ -1,8 +1,10 @@
-"""Facts that reach the state between ticks, reported by the executor."""
+"""Facts that reach the state between ticks: reported by the executor, or read out of the history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from autoscaler.model.state import DayProfile
 from collector.model.catalogue import CapacityPrior
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 
@@ -45,4 +47,12 @@ class ReplicaDied:
     kind: Literal["replica_died"] = "replica_died"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDaysTold:
+    """History from before the start has told services what their days are like."""
+
+    profiles: Mapping[ServiceName, DayProfile]  # each goes on where its `next_bin` says
+
+
 Event = ReplicaReady | ReplicaStartFailed | ReplicaDied
+"""What happened to a replica."""

@@ -20,6 +20,8 @@ PROFILE_BINS = 720
 """Of a day, two minutes each: twice as many hardly foretell more (docs/benchmarks/lead_forecast.md)."""
 PROFILE_PLACES = 2 * PROFILE_BINS
 """A working day, then a day of the weekend."""
+LOAD_BINS = 16
+"""Of the load of a service's replicas, a tenth of what they sustain each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,30 @@ class BudgetSpending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BurnCurve:
+    """Events at which load (`slo.burn_curve`), the older the less they count.
+
+    Raises ValueError for lengths that do not fit each other.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {  # in JSON, as text
+        "ser_json_bytes": "base64",
+        "val_json_bytes": "base64",
+    }
+
+    key: str = ""  # the objectives that were watched
+    bad: bytes = b""  # per objective and bin of the load, little-endian 32-bit floats
+    judged: bytes = b""
+
+    def __post_init__(self) -> None:
+        size = 4 * LOAD_BINS * (self.key.count(";") + 1 if self.key else 0)
+        if len(self.bad) != size or len(self.judged) != size:
+            raise ValueError(
+                f"bad and judged must have {size} bytes each: {len(self.bad)}, {len(self.judged)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceState:
     """What is remembered about one service."""
 
@@ -139,10 +165,13 @@ class ServiceState:
     prompt_tokens_per_request: float | None = None
     last_demand_timestamp_seconds: float | None = None  # None: no request ever seen
     last_reason: Reason | None = None
+    last_served_timestamp_seconds: float | None = None  # None: no replica was ever seen to serve
     token_gap_totals: TokenGapTotals | None = None
     step_run: StepRun = StepRun()
     objective_totals: ObjectiveTotals | None = None
     budget: BudgetSpending = BudgetSpending()
+    burn_curve: BurnCurve = BurnCurve()
+    overloaded_timestamp_seconds: float | None = None  # last time that replicas were too few
     demand_before_events: tuple[DemandBefore, ...] = ()  # at most one per event, and the newest
     overflow: OverflowState = field(default_factory=OverflowState)
 

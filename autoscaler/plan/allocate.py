@@ -5,6 +5,7 @@ bids for a pool are of one size, since the values of one variant fall with each 
 `allocate_exactly` is for the others, `share` decides which is asked. It must not know services.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ YOUNG_BONUS_RATIO = 2.5
 urgent equal (twice its value): two services that swap places spend at least half the time serving."""
 
 Key = tuple[ServiceName, VariantName]
+Place = tuple[str, str]
+"""What may be short: a pool or a quota, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ class Bid:
     is_young: bool  # of incumbents: starts, or has served for less than a start takes
     is_required: bool  # declared minimum, or may not be taken away now
     quota: QuotaName | None = None  # in which it takes one place
+    price_per_hour: float = 0.0  # of a whole violation of its service
+    is_short_now: bool = False  # its service carries less than is asked for now
+    unserved_seconds: float = 0.0  # since any replica of its service served
+    most_per_byte: float = math.inf  # by which it ranks; finite: behind what its service has there
 
     @property
     def key(self) -> Key:
@@ -64,6 +71,12 @@ class Allocation:
     replicas: Mapping[Key, int]
     refused: frozenset[Key]
     over_quota: frozenset[Key] = frozenset()  # of the refused: for want of a place in their quota
+
+
+def places_of(bid: Bid) -> tuple[Place, ...]:
+    """What it takes a part of."""
+    pool = ("pool", bid.pool)
+    return (pool,) if bid.quota is None else (pool, ("quota", bid.quota))
 
 
 def allocate(bids: Iterable[Bid], *, budgets: Budgets) -> Allocation:
@@ -98,13 +111,15 @@ def granted_in_order(bids: Iterable[Bid], *, budgets: Budgets) -> Allocation:
     )
 
 
-def rank(bid: Bid) -> tuple[bool, bool, float, int, str, str]:
-    """Required ones first, of them those that run, then by worth per byte."""
+def rank(bid: Bid) -> tuple[bool, bool, float, int, float, str, str]:
+    """Required ones first, of them those that run, then by worth per byte; of equals those that did
+    not serve for longest: by name the same one would be last for ever."""
     return (
         not bid.is_required,
         not (bid.is_required and bid.is_incumbent),
-        -bid.worth_per_hour / bid.memory_bytes,
+        -min(bid.worth_per_hour / bid.memory_bytes, bid.most_per_byte),
         bid.index,
+        -bid.unserved_seconds,
         bid.service,
         bid.variant,
     )

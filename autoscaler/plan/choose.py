@@ -1,5 +1,6 @@
 """From needs, floors and allocated memory to one action per service, with the losers and why. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
@@ -17,6 +18,9 @@ from collector.model.catalogue import Control
 from collector.model.ids import ReplicaId
 from collector.model.reading import fresh_value
 from collector.model.snapshot import ReplicaView
+
+Move = tuple[Fleet, int]
+"""A variant, and the replicas that it comes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,8 @@ def choose(
     free: Free,
     control: Control,
 ) -> Choice:
-    """One action for the service. Scale-out first, then scale-in, else hold with the reason why.
+    """One action for the service. Scale-out first, then scale-in, else hold with the reason why;
+    scale-in first where that makes the room.
 
     `free` is what no replica of any state holds now.
     """
@@ -63,14 +68,25 @@ def choose(
     if not moves:
         return _held(wanted, Reason.NOT_MANAGED)
     outs = [(f, n) for f, n in moves if n > len(f.supply)]
-    if outs:
-        fitting = [out for out in outs if free.replicas(out[0])]
-        return _scale_out(wanted, *(fitting or outs)[0], free=free)
     ins = [(f, n) for f, n in moves if n < len(f.supply)]
+    fitting = [out for out in outs if free.replicas(out[0])]
+    if outs and (fitting or not _make_room(ins, outs=outs)):
+        return _scale_out(wanted, *(fitting or outs)[0], free=free)
     if ins:
         dearest = max(enumerate(ins), key=lambda each: (wanted.price(each[1][0]), each[0]))[1]
         return _scale_in(wanted, *dearest, control=control)
     return _held(wanted, hold_reason(wanted, allocation=allocation))
+
+
+def _make_room(ins: Sequence[Move], *, outs: Sequence[Move]) -> bool:
+    """Whether what is to come may wait for what is to go: each would wait for the other."""
+    places = {place for fleet, _ in outs for place in _places(fleet)}
+    return any(not places.isdisjoint(_places(fleet)) for fleet, _ in ins)
+
+
+def _places(fleet: Fleet) -> tuple[object, ...]:
+    pool, quota = ("pool", fleet.variant.pool), ("quota", fleet.variant.quota)
+    return (pool,) if fleet.variant.quota is None else (pool, quota)
 
 
 def with_cheaper(choice: Choice, step: CheaperMix) -> Choice:

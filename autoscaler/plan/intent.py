@@ -14,7 +14,7 @@ from autoscaler.plan.guard import Floor
 from autoscaler.plan.mix import Counts, Part, Parts, grown, is_enough
 from autoscaler.plan.parts import is_managed, serving_counts, supply_counts
 from autoscaler.plan.size import Need
-from autoscaler.plan.value import replica_values_per_hour
+from autoscaler.plan.value import MINUTES_PER_HOUR, replica_values_per_hour
 from collector.model.catalogue import Control
 from collector.model.ids import VariantName
 from collector.model.reading import fresh_value
@@ -34,6 +34,7 @@ class Intent:
     waits_to_start: bool  # a replica is missing only because earlier starts failed
     room: Mapping[VariantName, int] = field(default_factory=dict)  # of variants that were refused
     looks: tuple[Recommendation, ...] = ()  # what was needed over the hold, oldest first
+    unserved_seconds: float = 0.0  # since any of its replicas served
 
     @property
     def target(self) -> int:
@@ -63,7 +64,7 @@ def elsewhere(
 ) -> Intent:
     """The intent where variants can have no more replicas than there is room for."""
     tightest = {name: min(count, wanted.room.get(name, count)) for name, count in room.items()}
-    return _intent(
+    moved = _intent(
         wanted.assessment,
         need=wanted.need,
         floor=wanted.floor,
@@ -71,6 +72,7 @@ def elsewhere(
         now=now,
         room={**wanted.room, **tightest},
     )
+    return replace(moved, looks=wanted.looks, unserved_seconds=wanted.unserved_seconds)
 
 
 def _intent(  # noqa: PLR0913  what one service is decided from
@@ -185,14 +187,16 @@ def bids(wanted: Intent, *, now: float) -> tuple[Bid, ...]:
 
 def _bids(wanted: Intent, *, now: float) -> Iterator[Bid]:
     seen = [0] * len(wanted.counts)
+    young = [_young_count(fleet, now=now) for fleet in wanted.assessment.fleets]
     for index, number in enumerate(wanted.order):
         fleet, position = wanted.assessment.fleets[number], seen[number]
         seen[number] += 1
         if position < wanted.counts[number] and is_managed(fleet):
-            yield _bid(wanted, fleet, index=index, position=position, now=now)
+            is_young = len(fleet.supply) - young[number] <= position < len(fleet.supply)
+            yield _bid(wanted, fleet, index=index, position=position, is_young=is_young)
 
 
-def _bid(wanted: Intent, fleet: Fleet, *, index: int, position: int, now: float) -> Bid:
+def _bid(wanted: Intent, fleet: Fleet, *, index: int, position: int, is_young: bool) -> Bid:
     is_incumbent = position < len(fleet.supply)
     is_declared = position < fleet.variant.min_replicas
     return Bid(
@@ -203,16 +207,30 @@ def _bid(wanted: Intent, fleet: Fleet, *, index: int, position: int, now: float)
         memory_bytes=_bid_bytes(fleet, position=position),
         value_per_hour=wanted.values_per_hour[index],
         is_incumbent=is_incumbent,
-        is_young=is_incumbent and _is_young(fleet, position=position, now=now),
+        is_young=is_young,
         is_required=is_declared or (wanted.floor.is_blind and is_incumbent),
         quota=fleet.variant.quota,
+        price_per_hour=wanted.assessment.violation_price_per_minute * MINUTES_PER_HOUR,
+        is_short_now=_is_short_now(wanted),
+        unserved_seconds=wanted.unserved_seconds,
     )
 
 
-def _is_young(fleet: Fleet, *, position: int, now: float) -> bool:
-    """A replica that serves since a time ahead of `now` counts as old: the clock was set back."""
-    served = fleet.supply[position].replica.serving_timestamp_seconds
-    return served is None or 0.0 <= now - served < fleet.lead_time_seconds
+def _is_short_now(wanted: Intent) -> bool:
+    need, assessment = wanted.need, wanted.assessment
+    if need.wanted is not None:
+        return need.wanted.is_urgent
+    return bool(assessment.held_requests or assessment.backlog_requests)
+
+
+def _young_count(fleet: Fleet, *, now: float) -> int:
+    """Replicas that start, or have not served for as long as a start takes. They are the last to be
+    counted, whatever their place in the snapshot: those of one variant carry the same.
+
+    One that serves since a time ahead of `now` counts as old: the clock was set back.
+    """
+    served = [view.replica.serving_timestamp_seconds for view in fleet.supply]
+    return sum(at is None or 0.0 <= now - at < fleet.lead_time_seconds for at in served)
 
 
 def _bid_bytes(fleet: Fleet, *, position: int) -> int:

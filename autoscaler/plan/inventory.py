@@ -65,9 +65,9 @@ def pool_budgets(
     """
     held = held_bytes(snapshot, intents=intents)
     undeclared = _undeclared_bytes(snapshot, intents=intents)
-    budgets: dict[PoolName, int] = {}
+    read, budgets = _available_bytes(snapshot), dict[PoolName, int]()
     for pool in catalogue.pools:
-        available = _available(snapshot, pool=pool.name)
+        available = read.get(pool.name)
         budgets[pool.name] = max(0, pool.budget_bytes - undeclared)
         if available is not None:
             reachable = held.get(pool.name, 0) + max(0, available - pool.reserve_bytes)
@@ -85,9 +85,9 @@ def free_bytes(
     held = held_bytes(snapshot, intents=intents)
     promised = _promised_bytes(snapshot, intents=intents)
     undeclared = _undeclared_bytes(snapshot, intents=intents)
-    free: dict[PoolName, int] = {}
+    read, free = _available_bytes(snapshot), dict[PoolName, int]()
     for pool in catalogue.pools:
-        available = _available(snapshot, pool=pool.name)
+        available = read.get(pool.name)
         free[pool.name] = pool.budget_bytes - held.get(pool.name, 0) - undeclared
         if available is not None:
             untaken = available - pool.reserve_bytes - promised.get(pool.name, 0)
@@ -159,9 +159,7 @@ def _holds(view: ReplicaView, *, footprint: int) -> int:
     return max(footprint, int(measured or 0))
 
 
-def _available(snapshot: Snapshot, *, pool: PoolName) -> int | None:
-    for view in snapshot.pools:
-        if view.pool == pool:
-            value = fresh_value(view.available_bytes)
-            return None if value is None else int(value)
-    return None
+def _available_bytes(snapshot: Snapshot) -> dict[PoolName, int]:
+    """What each pool that was read has left; of two views of one pool the first counts."""
+    first = {view.pool: fresh_value(view.available_bytes) for view in reversed(snapshot.pools)}
+    return {pool: int(value) for pool, value in first.items() if value is not None}

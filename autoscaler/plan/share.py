@@ -15,6 +15,8 @@ from autoscaler.plan.cheaper import cheaper_mix
 from autoscaler.plan.choose import Choice, choose, with_cheaper
 from autoscaler.plan.intent import Intent, bids, elsewhere
 from autoscaler.plan.inventory import Free, free_now, pool_budgets
+from autoscaler.plan.just_ordered import with_just_ordered_kept
+from autoscaler.plan.own_first import with_own_first
 from collector.model.catalogue import Catalogue, Control
 from collector.model.ids import PoolName, QuotaName, ServiceName
 from collector.model.snapshot import Snapshot
@@ -22,7 +24,7 @@ from collector.model.snapshot import Snapshot
 MAX_ROUNDS = 4
 """A service of more variants tries the others at the next tick."""
 MAX_EXACT_BIDS = 2000
-"""Per tick, over all pools: about a second of one core."""
+"""Per tick, over all pools and rounds: about a second of one core."""
 NOT_EXACT = "memory was shared by value per byte only"
 
 
@@ -32,6 +34,23 @@ class Shared:
 
     allocation: Allocation
     inexact: Mapping[ServiceName, Inexact]  # compete where memory was shared greedily only
+
+
+@dataclass(slots=True, kw_only=True)
+class Effort:
+    """What may still be searched in this tick; it shrinks while memory is shared."""
+
+    left_bids: int = MAX_EXACT_BIDS
+    has_failed: bool = False  # a search ended without proof: the next would take as long again
+
+    def refusal(self, group: Sequence[Bid]) -> Inexact | None:
+        """Why these are not searched; None: they may be, and are counted."""
+        if self.has_failed:
+            return Inexact.NO_PROOF
+        if len(group) > self.left_bids:
+            return Inexact.TOO_MANY_BIDS
+        self.left_bids -= len(group)
+        return None
 
 
 def choices(
@@ -104,10 +123,10 @@ def _contested(chosen: Sequence[Choice], *, allocation: Allocation) -> frozenset
     return frozenset((*(variant.pool for variant in refused), *quotas))
 
 
-def _urgency_rank(wanted: Intent) -> tuple[float, str]:
-    supply = wanted.assessment.supply_count
-    missing = wanted.values_per_hour[supply:]
-    return (-max(missing, default=0.0), wanted.assessment.service.name)
+def _urgency_rank(wanted: Intent) -> tuple[float, float, str]:
+    assessment = wanted.assessment
+    missing = wanted.values_per_hour[assessment.supply_count :]
+    return (-max(missing, default=0.0), -wanted.unserved_seconds, assessment.service.name)
 
 
 def _take(free: Free, choice: Choice) -> None:
@@ -125,14 +144,20 @@ def _settled(
 ) -> tuple[list[Intent], Shared]:
     """The intents after those that were refused have tried their other variants, and who gets what."""
     tried = list(intents)
-    shared = share([bid for each in tried for bid in bids(each, now=now)], budgets=budgets)
+    effort = Effort()
+    shared = _granted(tried, budgets=budgets, effort=effort, now=now)
     for _ in range(MAX_ROUNDS - 1):
         moved = [_moved(each, shared=shared, control=control, now=now) for each in tried]
         if moved == tried:
             break
         tried = moved
-        shared = share([bid for each in tried for bid in bids(each, now=now)], budgets=budgets)
+        shared = _granted(tried, budgets=budgets, effort=effort, now=now)
     return tried, shared
+
+
+def _granted(tried: Sequence[Intent], *, budgets: Budgets, effort: Effort, now: float) -> Shared:
+    offered = [bid for each in tried for bid in bids(each, now=now)]
+    return share(offered, budgets=budgets, effort=effort)
 
 
 def _moved(wanted: Intent, *, shared: Shared, control: Control, now: float) -> Intent:
@@ -148,7 +173,7 @@ def _moved(wanted: Intent, *, shared: Shared, control: Control, now: float) -> I
     return elsewhere(wanted, room=room, control=control, now=now) if room else wanted
 
 
-def share(offered: Sequence[Bid], *, budgets: Budgets) -> Shared:
+def share(offered: Sequence[Bid], *, budgets: Budgets, effort: Effort | None = None) -> Shared:
     """Who gets what: greedily by value per byte, and exactly where that may miss the best.
 
     That is where at least two services compete, one was refused, and replicas are of different sizes
@@ -158,20 +183,39 @@ def share(offered: Sequence[Bid], *, budgets: Budgets) -> Shared:
     greedy = allocate(offered, budgets=budgets)
     if not greedy.refused:
         return Shared(allocation=greedy, inexact={})
-    allocation, left = greedy, MAX_EXACT_BIDS
+    effort = effort or Effort()
+    offered = with_just_ordered_kept(offered, budgets=budgets)
+    shared = _shared(offered, budgets=budgets, effort=effort)
+    for _ in range(MAX_ROUNDS - 1):
+        ordered = with_own_first(offered, allocation=shared.allocation)
+        if ordered == offered:
+            break
+        offered, shared = ordered, _shared(ordered, budgets=budgets, effort=effort)
+    return shared
+
+
+def _shared(offered: Sequence[Bid], *, budgets: Budgets, effort: Effort) -> Shared:
+    greedy = allocate(offered, budgets=budgets)
+    allocation = greedy
     inexact: dict[ServiceName, Inexact] = {}
     for group in _groups(offered):
         if not _may_miss(group, allocation=greedy):
             continue
-        exact: Allocation | Inexact = Inexact.TOO_MANY_BIDS
-        if len(group) <= left:
-            left -= len(group)
-            exact = allocate_exactly(group, budgets=_of(group, budgets=budgets))
+        exact = _searched(group, budgets=budgets, effort=effort)
         if isinstance(exact, Inexact):
             inexact |= dict.fromkeys((bid.service for bid in group), exact)
         else:
             allocation = _with(allocation, exact, group=group)
     return Shared(allocation=allocation, inexact=inexact)
+
+
+def _searched(group: Sequence[Bid], *, budgets: Budgets, effort: Effort) -> Allocation | Inexact:
+    refusal = effort.refusal(group)
+    if refusal is not None:
+        return refusal
+    found = allocate_exactly(group, budgets=_of(group, budgets=budgets))
+    effort.has_failed = found is Inexact.NO_PROOF
+    return found
 
 
 def _may_miss(group: Sequence[Bid], *, allocation: Allocation) -> bool:

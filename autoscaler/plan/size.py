@@ -179,6 +179,25 @@ def _is_short_now(assessment: Assessment, *, parts: Parts) -> bool:
     return carried(serving_counts(assessment), parts=parts) < needed
 
 
+def load_ratio(assessment: Assessment, *, parts: Parts) -> float | None:
+    """The work asked for now over what the serving replicas sustain; None where either is not known, or
+    none serves."""
+    capacity = assessment.capacity
+    if capacity is None or assessment.demand_now is None:
+        return None
+    serving = carried(serving_counts(assessment), parts=parts)
+    needed = alone(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0)
+    return needed / serving if serving > 0 else None
+
+
+def has_standing_queue(assessment: Assessment) -> bool:
+    """Whether requests are held, or so many wait that it is no burst."""
+    backlog = assessment.backlog_requests or 0.0
+    demand = assessment.demand_now
+    arrivals = demand.requests_per_second if demand else 0.0
+    return bool(assessment.held_requests) or backlog > QUEUE_SECONDS * arrivals
+
+
 def _steadied(assessment: Assessment, *, work: float, parts: Parts, control: Control) -> float:
     """Replicas of the reference for the work; what is there, where it falls short by a sliver only.
 
@@ -216,7 +235,7 @@ def replicas_for(work_ratio: float, *, capacity: Capacity, utilisation: float) -
 def sized_work(assessment: Assessment, *, capacity: Capacity) -> float:
     """The work a service is sized for, without its backlog: the forecast at its headroom."""
     forecast = assessment.forecast
-    return capacity.work_ratio(forecast.at(assessment.headroom_deviates)) if forecast else 0.0
+    return capacity.work_ratio(forecast.times(assessment.headroom_factor)) if forecast else 0.0
 
 
 def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:

@@ -28,15 +28,16 @@ def replica_values_per_hour(
 
     `order` is the fleet of each, as its index in the assessment. A held request makes the first
     replica worth a full violation whatever the forecast says, and twice that near the end of the
-    hold, so that nobody starves behind an equal.
+    hold, so that nobody starves behind an equal. A backlog makes it worth one too: without it those
+    requests would be held, and it would be started again.
     """
     price = assessment.violation_price_per_minute * MINUTES_PER_HOUR
     values = [price if k < need.replicas else 0.0 for k in range(len(order))]
     if need.scenario_works:
         missing = _missing_ratios(assessment, need=need, order=order, control=control)
         values = [price * (missing[k] - missing[k + 1]) for k in range(len(order))]
-    if values and assessment.held_requests:
-        values[0] = max(values[0], price * urgency(assessment))
+    if values and (assessment.held_requests or assessment.backlog_requests):
+        values[0] = max(values[0], price * (urgency(assessment) if assessment.held_requests else 1))
     return tuple(values)
 
 

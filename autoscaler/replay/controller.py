@@ -12,6 +12,7 @@ from autoscaler.learn import apply_event
 from autoscaler.model.decision import Decision
 from autoscaler.model.event import Event
 from autoscaler.model.state import ControllerState
+from autoscaler.remember import with_clock_set
 from collector.history.memory import MemoryHistoryStore
 from collector.increments import clock_was_set, increments
 from collector.model.catalogue import Catalogue
@@ -68,6 +69,7 @@ class ReplayController:
         elapsed = elapsed_seconds - before
         if clock_was_set(wall_seconds=wall, elapsed_seconds=elapsed):
             self._store.move(by_seconds=wall - elapsed)
+            self._state = with_clock_set(self._state, by_seconds=wall - elapsed)
         else:
             found = increments(previous, snapshot, catalogue=self._catalogue)
             self._store.append(

@@ -42,6 +42,7 @@ class DecidePolicy:
             memory_bytes=REPLICA_BYTES,
             is_probed=is_probed,
         )
+        self._told: Snapshot | None = None  # the last one, with what the faults did to it
         self.decision: Decision | None = None  # the last one, for reports
 
     @property
@@ -58,8 +59,9 @@ class DecidePolicy:
         """What the decision comes to; the present count when it holds or only advises."""
         now = START_TIMESTAMP_SECONDS + view.now_seconds
         self._controller.apply(self._seen.events(view))
+        self._told = _as_seen(self._snapshot(view, now=now), view=view, before=self._told)
         decisions = self._controller.tick(
-            _as_seen(self._snapshot(view, now=now), view=view),
+            self._told,
             now=now,
             elapsed_seconds=(
                 view.now_seconds if view.elapsed_seconds is None else view.elapsed_seconds
@@ -87,9 +89,9 @@ def wanted_replicas(decision: Decision, *, view: FleetView) -> int:
     return view.ordered_replicas
 
 
-def _as_seen(snapshot: Snapshot, *, view: FleetView) -> Snapshot:
+def _as_seen(snapshot: Snapshot, *, view: FleetView, before: Snapshot | None) -> Snapshot:
     """With what the faults of the replay do to it."""
     if view.read_seconds is not None:
         read = START_TIMESTAMP_SECONDS + view.read_seconds
         return unanswered(snapshot, read_timestamp_seconds=read)
-    return repeated(snapshot, fault=view.series_fault)
+    return repeated(snapshot, fault=view.series_fault, before=before)

@@ -21,6 +21,15 @@ HALF_KNOWN_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """What happened between two looks, per objective in declared order."""
+
+    seconds: float
+    bad: tuple[float, ...]
+    judged: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLook:
     """Bad and allowed events of the worst objective since the last look."""
 
@@ -36,13 +45,26 @@ def spend(
     totals = _totals(service, view=view, now=now)
     if totals is None:
         return state
-    before, after = state.objective_totals, replace(state, objective_totals=totals)
-    if before is None or len(before.good) != len(totals.good) or before.seconds >= now:
+    after = replace(state, objective_totals=totals)
+    events = events_between(state.objective_totals, totals)
+    if events is None:
         return after
-    look = _look(service, before=before, totals=totals)
-    if look is None:
-        return after
-    return replace(after, budget=_with(state.budget, look))
+    return replace(after, budget=_with(state.budget, _look(service, events)))
+
+
+def events_between(before: ObjectiveTotals | None, after: ObjectiveTotals | None) -> Events | None:
+    """What was counted from one look to a later one; None where that is not known, or a counter fell."""
+    if before is None or after is None or len(before.good) != len(after.good):
+        return None
+    judged = tuple(b - a for a, b in zip(before.judged, after.judged, strict=True))
+    good = tuple(b - a for a, b in zip(before.good, after.good, strict=True))
+    if after.seconds <= before.seconds or min((*judged, *good)) < 0:
+        return None
+    return Events(
+        seconds=after.seconds - before.seconds,
+        bad=tuple(max(0.0, all_ - fine) for all_, fine in zip(judged, good, strict=True)),
+        judged=judged,
+    )
 
 
 def long_burn_rate(state: ServiceState) -> float | None:
@@ -66,21 +88,16 @@ def _with(spending: BudgetSpending, look: BudgetLook) -> BudgetSpending:
     )
 
 
-def _look(
-    service: Service, *, before: ObjectiveTotals, totals: ObjectiveTotals
-) -> BudgetLook | None:
-    """The worst objective's; one of nothing without judged events; None when a counter fell."""
-    looks = []
-    for index, objective in enumerate(service.objectives):
-        judged = totals.judged[index] - before.judged[index]
-        good = totals.good[index] - before.good[index]
-        if judged < 0 or good < 0:
-            return None
-        allowed = judged * (1.0 - objective.target_ratio)
-        bad = max(0.0, judged - good)
-        looks.append(BudgetLook(seconds=totals.seconds - before.seconds, bad=bad, allowed=allowed))
+def _look(service: Service, events: Events) -> BudgetLook:
+    """The worst objective's; one of nothing without judged events."""
+    looks = [
+        BudgetLook(seconds=events.seconds, bad=bad, allowed=judged * (1.0 - objective.target_ratio))
+        for objective, bad, judged in zip(
+            service.objectives, events.bad, events.judged, strict=True
+        )
+    ]
     judged_looks = [look for look in looks if look.allowed > 0]
-    nothing = BudgetLook(seconds=totals.seconds - before.seconds, bad=0.0, allowed=0.0)
+    nothing = BudgetLook(seconds=events.seconds, bad=0.0, allowed=0.0)
     return max(judged_looks, key=lambda look: look.bad / look.allowed, default=nothing)
 
 

@@ -87,6 +87,7 @@ class ServiceBook:
         self.output_tokens = 0
         self.told_answers = 0  # whose output tokens are among these
         self.overflow_requests = 0  # given to it, whatever became of them
+        self.overflow_completed_requests = 0  # of `finished` as completed, those it answered
         self.overflow_prompt_tokens = CorrectedCounter()
         self.overflow_output_tokens = 0  # of broken-off answers too: they are paid for
         self.tokens_per_chunk = 1.0  # learned; stands in where a stream ends without usage
@@ -197,6 +198,8 @@ class Ticket:
         self.book.held.pop(self, None)
         self._leave_replica()
         self.book.finished[reason] += 1
+        if self.is_overflow and reason.outcome is Outcome.COMPLETED:
+            self.book.overflow_completed_requests += 1
         self.reason = reason
 
     def _leave_replica(self) -> None:

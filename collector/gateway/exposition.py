@@ -40,6 +40,11 @@ _COUNTERS: tuple[tuple[str, str, PerService], ...] = (
         lambda book: book.overflow_requests,
     ),
     (
+        "foresail_overflow_requests_completed_total",
+        "Requests completed there; also of foresail_requests_finished_total",
+        lambda book: book.overflow_completed_requests,
+    ),
+    (
         "foresail_overflow_prompt_tokens_total",
         "Prompt tokens sent there: estimated, corrected by what it counted",
         lambda book: book.overflow_prompt_tokens.total,

@@ -137,7 +137,7 @@ class BackfilledHistory:
             piece = self._scraped_bins.history(
                 services=services, window_seconds=chunk, now_timestamp_seconds=end
             )
-            past.ring.restore(_fine_cells(piece, factor=self._factor), frontier_seconds=end)
+            past.ring.restore(fine_cells(piece, factor=self._factor), frontier_seconds=end)
             end -= chunk
         if not self._errors or self._past is None:
             self._past = past
@@ -171,7 +171,7 @@ def _joined(live: History, *, past: History) -> History:
     )
 
 
-def _fine_cells(read: History, *, factor: int) -> Cells:
+def fine_cells(read: History, *, factor: int) -> Cells:
     """Each bin cut into `factor` equal ones; bins that were not scraped throughout have no cover."""
     parts = [
         _cut(read.signals[signal], is_level=signal in LEVELS, bin_seconds=read.bin_seconds)

@@ -182,11 +182,14 @@ class _Ring:
         self._cells: FloatArray = np.zeros((PARTS, _FIRST_ROWS, bin_count))
 
     def row(self, service: ServiceName) -> int:
-        """The service's row, made when it is new."""
-        row = self.rows.setdefault(service, len(self.rows))
+        """The service's row, made when it is new.
+
+        The room first, then the name: another thread may be reading coarse bins.
+        """
+        row = self.rows.get(service, len(self.rows))
         if row >= self._cells.shape[1]:
             self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)], axis=1)
-        return row
+        return self.rows.setdefault(service, row)
 
     def add_increases(
         self, *, rows: _Slots, slots: _Slots, seconds: FloatArray, increases: FloatArray

@@ -5,7 +5,7 @@ scrapes by itself. What a query cannot tell has no cover, and why is reported. E
 anew and blocks: call it in a worker thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,10 +23,11 @@ SERVICE_LABEL = "service"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayScrapes:
-    """How Prometheus scrapes the gateways."""
+    """How Prometheus scrapes the gateways, and what it is asked for."""
 
     interval_seconds: float
     match: Mapping[str, str] = field(default_factory=dict)  # labels of the gateways' series
+    signals: Collection[Signal] = SIGNALS  # others are not asked for, and have no cover
 
 
 class PrometheusHistory:
@@ -104,7 +105,7 @@ class PrometheusHistory:
         limit = reading.resolution.bin_seconds
         covered = np.minimum(np.nan_to_num(scrapes) * self._scraped.interval_seconds, limit)
         for index, signal in enumerate(SIGNALS if covered.any() else ()):
-            for expression in queries.sums(signal):
+            for expression in queries.sums(signal) if signal in self._scraped.signals else ():
                 self._put(values[:, index], expression, reading=reading, covered=covered)
         return Cells(services=reading.services, first_bin=reading.first_bin, values=values)
 

@@ -52,6 +52,7 @@ class GatewaySignal(StrEnum):
     OUTPUT_TOKENS_TOTAL = "output_tokens_total"
     OVERFLOW_OPEN = "overflow_open"
     OVERFLOW_REQUESTS_TOTAL = "overflow_requests_total"
+    OVERFLOW_COMPLETED_REQUESTS_TOTAL = "overflow_completed_requests_total"
     OVERFLOW_PROMPT_TOKENS_TOTAL = "overflow_prompt_tokens_total"
     OVERFLOW_OUTPUT_TOKENS_TOTAL = "overflow_output_tokens_total"
     OVERFLOW_IN_FLIGHT_REQUESTS = "overflow_in_flight_requests"

@@ -24,6 +24,7 @@ class Signal(StrEnum):
 
     ARRIVED_REQUESTS = "arrived_requests"
     COMPLETED_REQUESTS = "completed_requests"
+    OVERFLOW_COMPLETED_REQUESTS = "overflow_completed_requests"  # of these, not by our replicas
     FAILED_REQUESTS = "failed_requests"
     ABORTED_REQUESTS = "aborted_requests"
     SHED_REQUESTS = "shed_requests"

@@ -44,6 +44,7 @@ class TrafficView:
     in_flight_requests: Number  # forwarded to a replica, not finished
     held_requests: Number  # waiting for a replica to wake or start
     oldest_held_seconds: Number  # age of the longest held one; 0 when none is held
+    overflow_completed_requests_total: Number = _GATEWAY_NOT_READ_YET  # of completed_requests_total
     overflow_prompt_tokens_total: Number = _GATEWAY_NOT_READ_YET  # sent to the overflow, to be paid
     overflow_output_tokens_total: Number = _GATEWAY_NOT_READ_YET
     overflow_in_flight_requests: Number = _GATEWAY_NOT_READ_YET  # a part of in_flight_requests
@@ -129,6 +130,9 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
     gateway_start_timestamp_seconds: Number = _GATEWAY_NOT_READ_YET
     """Since when the gateway counts; another value than before means that its counters restarted."""
+    clock_set_by_seconds: float = 0.0
+    """By how much the host's clock was set since the snapshot before, forward above 0; 0: it was not.
+    What is remembered by the clock from before then has to move with it."""
 
     def service(self, name: ServiceName) -> ServiceView | None:
         """The view of one service; None when nothing was read about it."""

@@ -43,7 +43,7 @@ make_environment() {
 install_packages() {
     local pip=("$environment/bin/python" -m pip --disable-pip-version-check --no-input install)
     [ -t 1 ] || pip+=(--quiet) # a person sees the downloads move, a log does not need them
-    echo "Installing the packages of requirements.lock (about a minute the first time)"
+    echo "Installing the packages of requirements.lock (one to three minutes the first time)"
     "${pip[@]}" --require-hashes -r requirements.lock
     "${pip[@]}" --no-deps --no-build-isolation -e .
 }

@@ -111,10 +111,10 @@ def table_rows(scores: Sequence[ForecastScore]) -> Iterator[tuple[str, ...]]:
         "ahead",
         "WAPE",
         "last value",
-        "yesterday",
+        "day ago",
         "pinball P50",
         "pinball P90",
-        "P90 coverage",
+        "P90 held",
         "left out",
     )
     for each in scores:
@@ -129,6 +129,14 @@ def table_rows(scores: Sequence[ForecastScore]) -> Iterator[tuple[str, ...]]:
             f"{100 * each.p90_coverage_ratio:.1f} %",
             f"{100 * each.left_out_ratio:.1f} %",
         )
+
+
+EXPLAINED = (
+    "WAPE: error of the median over the demand, then that of the last value and of the same time a day ago; "
+    "pinball: loss in requests per bin of ten minutes; P90 held: how often demand stayed below the upper "
+    "quantile, 90 % is right; left out: bins without demand or not measured"
+)
+"""What the columns mean."""
 
 
 def _span(seconds: float) -> str:

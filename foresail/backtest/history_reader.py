@@ -69,10 +69,15 @@ class HistoryReader:
         series = self._series(selected, step_seconds=STRETCH_SECONDS)
         names = sorted({each.labels.get(SERVICE_LABEL, "") for each in series} - {""})
         listed = ", ".join(names) or "none"
-        if asked is not None and asked not in names:
+        if asked is not None and names and asked not in names:
             raise ConfigurationError(
                 f"--service {asked}: Prometheus has no {self._contract.title} of that {SERVICE_LABEL} in this "
                 f"time; found: {listed}"
+            )
+        if not names:
+            raise ConfigurationError(
+                f"Prometheus has no series of {self._contract.title} in this time; give one that scrapes it, or a "
+                "longer --since"
             )
         if asked is None and len(names) != 1:
             raise ConfigurationError(
@@ -161,7 +166,9 @@ class HistoryReader:
             step_seconds=step_seconds,
         )
         if answer.errors:
-            raise TransientSourceError(answer.errors[0])
+            raise TransientSourceError(
+                f"{answer.errors[0]}; --prometheus takes a Prometheus that runs"
+            )
         return answer.series
 
     def _either(self, signal: EngineSignal, query: str) -> str:

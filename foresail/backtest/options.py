@@ -4,9 +4,9 @@ In: texts and numbers as typed. Out: `Options`. Raises ConfigurationError naming
 and what is allowed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from autoscaler.replay.service_plant import MAX_REPLICAS
 from collector.errors import ConfigurationError
@@ -14,6 +14,9 @@ from collector.files.units import seconds_of, share_of
 
 MAX_ASKED_REPLICAS = MAX_REPLICAS // 2
 """The rest is for those that drain."""
+_DURATION: Final = (
+    "must be a duration with its unit, above 0 and at most 400d, such as 250ms, 90s, 1h30m or 14d"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +70,23 @@ class Options:
 
 
 def duration_option(option: str, typed: str) -> float:
-    """Seconds. Raises ConfigurationError."""
-    return _checked(option, typed, seconds_of)
+    """Seconds, of `250ms` or `2m`; never of a bare number. Raises ConfigurationError."""
+    try:
+        return seconds_of(typed)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {typed}: {_DURATION}") from error
 
 
 def share_option(option: str, typed: str) -> float:
     """A ratio between 0 and 1, of `0.99` or `99%`. Raises ConfigurationError."""
     try:
-        value: object = float(typed)
-    except ValueError:
-        value = typed
-    return _checked(option, value, share_of)
-
-
-def _checked(option: str, value: object, parse: Callable[[object], float]) -> float:
-    try:
-        return parse(value)
+        return share_of(_number_or_text(typed))
     except ValueError as error:
-        raise ConfigurationError(f"{option} {value}: {error}") from error
+        raise ConfigurationError(f"{option} {typed}: {error}") from error
+
+
+def _number_or_text(typed: str) -> float | str:
+    try:
+        return float(typed)
+    except ValueError:
+        return typed

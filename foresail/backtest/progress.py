@@ -8,7 +8,14 @@ import threading
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from foresail.backtest.cell import CellResult, Stage
 
@@ -27,6 +34,8 @@ class ProgressBar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),  # the first replay may take a minute: something has to move
+            TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
             transient=True,

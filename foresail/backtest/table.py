@@ -21,6 +21,8 @@ COLUMNS: Final = (
     "failed",
     "unfinished",
 )
+ESSENTIAL: Final = ("policy", "attained", "GPU-hours", "vs clairvoyant", "changes/day")
+"""What a terminal of 80 columns has room for."""
 _SIGN: Final = {Bound.EXACT: "", Bound.AT_MOST: "<= ", Bound.AT_LEAST: ">= "}
 
 
@@ -59,6 +61,7 @@ def footnotes(report: Report) -> tuple[str, ...]:
         "attained: share of offered requests that kept both objectives; vs clairvoyant: GPU-hours over "
         "those of perfect foresight at the same attainment, <= and >= where its curve ends before"
     )
+    lines.append("what each policy does: docs/reference/baselines.md")
     if report.subject.is_reconstructed:
         lines.append("requests were realised anew for each seed; ranges are over the seeds")
     return tuple(lines)

@@ -21,9 +21,14 @@ RECORDED_SEEDS, RECONSTRUCTED_SEEDS = 1, 5
 
 Trace = Annotated[
     str | None,
-    typer.Option(help="A Parquet file of requests, or `example`.", show_default=False),
+    typer.Option(
+        metavar="FILE", help="A Parquet file of requests, or `example`.", show_default=False
+    ),
 ]
-Model = Annotated[str | None, typer.Option(help="Of a trace with several.", show_default=False)]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which model, of a trace with several.", show_default=False),
+]
 Scale = Annotated[
     int | None,
     typer.Option(
@@ -35,34 +40,62 @@ Scale = Annotated[
 ]
 Url = Annotated[
     str | None,
-    typer.Option("--prometheus", help="URL of a Prometheus that scrapes vLLM.", show_default=False),
+    typer.Option(
+        "--prometheus",
+        metavar="URL",
+        help="URL of a Prometheus that scrapes vLLM.",
+        show_default=False,
+    ),
 ]
-Since = Annotated[str, typer.Option(help="How far back, with --prometheus.")]
+Since = Annotated[str, typer.Option(metavar="DURATION", help="How far back, with --prometheus.")]
 ServiceName = Annotated[
-    str | None, typer.Option("--service", help="Its model_name there.", show_default=False)
+    str | None,
+    typer.Option(
+        "--service", metavar="NAME", help="Which model_name, with --prometheus.", show_default=False
+    ),
 ]
 TokenFile = Annotated[
-    Path | None, typer.Option("--bearer-token-file", help="For --prometheus.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--bearer-token-file",
+        metavar="FILE",
+        help="Holds the token, with --prometheus.",
+        show_default=False,
+    ),
 ]
 CaFile = Annotated[
-    Path | None, typer.Option("--ca-file", help="For --prometheus.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--ca-file", metavar="FILE", help="Who may sign, with --prometheus.", show_default=False
+    ),
 ]
 Engine = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="A row of `foresail emulate --rows`, or `fit` with --prometheus. Default: llama-3.1-8b-l40s-tp1; example: "
         "llama-3.1-8b-fp8-gb10.",
         show_default=False,
     ),
 ]
-Ttft = Annotated[str, typer.Option("--ttft", help="Time to first token, at most.")]
-Itl = Annotated[str, typer.Option("--itl", help="Mean time per later token, at most.")]
-Target = Annotated[str, typer.Option(help="Share of requests that keep both: 0.99 or 99%.")]
+Ttft = Annotated[
+    str, typer.Option("--ttft", metavar="DURATION", help="Time to first token, at most: 500ms, 2s.")
+]
+Itl = Annotated[
+    str, typer.Option("--itl", metavar="DURATION", help="Mean time per later token, at most.")
+]
+Target = Annotated[
+    str, typer.Option(metavar="SHARE", help="Share of requests that keep both: 0.99 or 99%.")
+]
 Policies = Annotated[
     list[str] | None,
-    typer.Option("--policy", help="`all` or names; repeatable. Default: the usual ones."),
+    typer.Option(
+        "--policy", metavar="NAME", help="`all` or names; repeatable. Default: the usual ones."
+    ),
 ]
-Provision = Annotated[str, typer.Option(help="Median time from order to ready.")]
+Provision = Annotated[
+    str, typer.Option(metavar="DURATION", help="Median time from order to ready.")
+]
 TuneDays = Annotated[
     float, typer.Option(min=0, help="First days, on which peers are tuned. 0: their defaults.")
 ]
@@ -77,10 +110,12 @@ MaxReplicas = Annotated[
     typer.Option(min=1, help="Default: twice what the busiest 5 min take.", show_default=False),
 ]
 ScheduleOut = Annotated[
-    Path | None, typer.Option(help="Write replicas over time, Parquet.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Write replicas over time, Parquet.", show_default=False),
 ]
 HtmlOut = Annotated[
-    Path | None, typer.Option("--html", help="Write a page with pictures.", show_default=False)
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with pictures.", show_default=False),
 ]
 ForecastOnly = Annotated[
     bool,
@@ -89,7 +124,9 @@ ForecastOnly = Annotated[
 Jobs = Annotated[int, typer.Option(min=1, max=1024, help="Local processes.")]
 Dask = Annotated[
     str | None,
-    typer.Option("--dask", help="Address of a Dask scheduler to run on.", show_default=False),
+    typer.Option(
+        "--dask", metavar="URL", help="Address of a Dask scheduler to run on.", show_default=False
+    ),
 ]
 
 
@@ -161,7 +198,7 @@ def _default_seeds(prometheus: str | None) -> int:
 
 def _print_forecast(options: "Options", *, as_json: bool) -> None:
     from foresail.backtest.command import score_forecast
-    from foresail.backtest.forecast_only import table_rows
+    from foresail.backtest.forecast_only import EXPLAINED, table_rows
 
     scores = score_forecast(options)
     if as_json:
@@ -169,6 +206,8 @@ def _print_forecast(options: "Options", *, as_json: bool) -> None:
         return
     columns, *rows = table_rows(scores)
     print_table(columns, rows)
+    print()
+    print(EXPLAINED)
 
 
 def _print_replays(options: "Options", *, wanted: "Wanted", as_json: bool) -> None:
@@ -239,12 +278,14 @@ def _refuse_trace_options(trace: str | None, *, model: str | None, scale: int | 
 
 
 def _print_report(report: "Report") -> None:
-    from foresail.backtest.table import COLUMNS, footnotes, heading, table_rows
+    from foresail.backtest.table import COLUMNS, ESSENTIAL, footnotes, heading, table_rows
 
     for line in heading(report.subject):
         print(line)
     print()
-    print_table(COLUMNS, table_rows(report))
+    has_room = print_table(COLUMNS, table_rows(report), essential=ESSENTIAL)
     print()
+    if not has_room:
+        print("knobs and more columns: on a wider terminal, with --html, or with --json")
     for line in footnotes(report):
         print(line)

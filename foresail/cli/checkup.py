@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from foresail.doctor import Finding
     from foresail.doctor.targets import SignalReport, TargetReport
     from foresail.settings import Settings
+    from foresail.wiring.doctor import OneTarget
 
 
 def doctor(
@@ -21,21 +22,30 @@ def doctor(
     url: Annotated[
         str | None,
         typer.Argument(
+            metavar="URL",
             help="Examine one engine, exporter, gateway or Prometheus instead of a setup.",
             show_default=False,
         ),
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="What URL should be, e.g. vllm.", show_default=False),
+        typer.Option(metavar="NAME", help="What URL should be, e.g. vllm.", show_default=False),
     ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="TEXT",
             help="Hold URL against it, e.g. 'time_to_first_token<=1s'; repeatable.",
             show_default=False,
         ),
     ] = None,
+    read_anyway: Annotated[
+        bool,
+        typer.Option(
+            "--read-anyway",
+            help="Read URL's page even where that may keep a llama.cpp awake that is to sleep when idle.",
+        ),
+    ] = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,12 +55,13 @@ def doctor(
     """
     session = session_of(context)
     if url is None:
-        if engine or objective:
-            raise typer.BadParameter("--engine and --objective go with a URL")
+        if engine or objective or read_anyway:
+            raise typer.BadParameter("--engine, --objective and --read-anyway go with a URL")
         findings, targets = _examined_setup(session, settings_option=settings)
     else:
         given = session.settings(settings) if settings else None
-        findings, targets = (), (_examined_url(url, engine, objective or [], given),)
+        asked = _asked(url, engine, objective or [], reads_anyway=read_anyway)
+        findings, targets = (), (_examined_url(asked, settings=given),)
     if as_json:
         print_json({"findings": findings, "targets": targets})
     else:
@@ -76,13 +87,23 @@ def _examined_setup(
         return findings, ()
 
 
-def _examined_url(
-    url: str, engine: str | None, objectives: Sequence[str], settings: "Settings | None"
-) -> "TargetReport":
+def _asked(
+    url: str, engine: str | None, objectives: Sequence[str], *, reads_anyway: bool
+) -> "OneTarget":
     from foresail.doctor.targets import address_of, thresholds_of
-    from foresail.wiring.doctor import OneTarget, examine_address
+    from foresail.wiring.doctor import OneTarget
 
-    asked = OneTarget(address=address_of(url), engine=engine, thresholds=thresholds_of(objectives))
+    return OneTarget(
+        address=address_of(url),
+        engine=engine,
+        thresholds=thresholds_of(objectives),
+        reads_anyway=reads_anyway,
+    )
+
+
+def _examined_url(asked: "OneTarget", *, settings: "Settings | None") -> "TargetReport":
+    from foresail.wiring.doctor import examine_address
+
     return examine_address(asked, settings=settings)
 
 
@@ -96,9 +117,9 @@ def _print_findings(findings: "Sequence[Finding]") -> None:
     if findings:
         rows = [(each.status.value, each.check, each.message) for each in findings]
         print_table(("status", "check", "finding"), rows)
-    for each in findings:
-        if each.next_step is not None:
-            print(f"next ({each.check}): {each.next_step}")
+    steps = [(each.check, each.next_step) for each in findings if each.next_step is not None]
+    for check, step in dict.fromkeys(steps):  # one step may mend several findings
+        print(f"next ({check}): {step}")
 
 
 def _shown(text: str) -> str:
@@ -107,8 +128,9 @@ def _shown(text: str) -> str:
 
 
 def _print_targets(targets: "Sequence[TargetReport]", *, with_signals: bool) -> None:
-    for target in targets:
-        print(f"\n{_shown(_headline(target))}")
+    for number, target in enumerate(targets):
+        before = "" if with_signals and number == 0 else "\n"
+        print(f"{before}{_shown(_headline(target))}")
         if with_signals and target.signals:
             rows = [
                 (each.signal, each.state.value, _shown(_series_or_note(each)))

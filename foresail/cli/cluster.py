@@ -25,16 +25,20 @@ def cluster(
     kubeconfig: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="Credentials. Default: $KUBECONFIG, else the account of the pod, else ~/.kube/config.",
             show_default=False,
         ),
     ] = None,
     kubernetes_context: Annotated[
         str | None,
-        typer.Option("--context", help="A context of that file. Default: its current one."),
+        typer.Option(
+            "--context", metavar="NAME", help="A context of that file. Default: its current one."
+        ),
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Only this one. Default: all.")
+        str | None,
+        typer.Option("--namespace", "-n", metavar="NAME", help="Only this one. Default: all."),
     ] = None,
     timeout_seconds: Annotated[
         float, typer.Option(min=0.1, help="How long to wait for the cluster.")

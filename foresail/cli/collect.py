@@ -15,7 +15,10 @@ def _engine_option(what: str) -> Any:  # noqa: ANN401  typer's own return type
 
 
 _Listen = Annotated[
-    str, typer.Option(help="Where to serve the page, host:port. Port 0: any free one.")
+    str,
+    typer.Option(
+        metavar="HOST:PORT", help="Where to serve the page, host:port. Port 0: any free one."
+    ),
 ]
 _Once = Annotated[
     bool,
@@ -36,7 +39,11 @@ _HostMemory = Annotated[
 ]
 _NodeName = Annotated[
     str | None,
-    typer.Option(help="The label `hostname`. Default: this machine's name.", show_default=False),
+    typer.Option(
+        metavar="NAME",
+        help="The label `hostname`. Default: this machine's name.",
+        show_default=False,
+    ),
 ]
 _Ollama = Annotated[list[str] | None, _engine_option("An Ollama")]
 _LlamaCpp = Annotated[list[str] | None, _engine_option("A llama.cpp server or router")]

@@ -34,6 +34,7 @@ Live = Annotated[
 Peer = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="With --fleet: a policy of `foresail backtest`. Default: hpa_concurrency.",
         show_default=False,
     ),
@@ -62,7 +63,7 @@ Headless = Annotated[
     typer.Option("--headless", help="No live table; lines only. With --fleet: no page, no pace."),
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write the summary to this file, too.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the summary to this file, too.")
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the work folder afterwards.")]
 Port = Annotated[

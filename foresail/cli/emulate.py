@@ -4,14 +4,18 @@ from typing import Annotated
 
 import typer
 
-Row = Annotated[str, typer.Option(help="Model and accelerator: one of those --rows lists.")]
+Row = Annotated[
+    str, typer.Option(metavar="NAME", help="Model and accelerator: one of those --rows lists.")
+]
 Rows = Annotated[bool, typer.Option("--rows", help="List the rows and end.")]
 Count = Annotated[int, typer.Option(min=1, max=1000, help="How many engines.")]
-Host = Annotated[str, typer.Option(help="Where to listen.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The first port; the others follow. 0: free ones.")
 ]
-ModelName = Annotated[str | None, typer.Option(help="Served as. Default: the row's model.")]
+ModelName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Served as. Default: the row's model.")
+]
 Speed = Annotated[float, typer.Option(min=0.001, max=1000, help="Engine seconds per second.")]
 StartSeconds = Annotated[float, typer.Option(min=0, help="Engine seconds until it listens.")]
 ModelTokens = Annotated[int, typer.Option(min=2, help="Prompt and answer together.")]

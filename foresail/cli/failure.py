@@ -46,8 +46,21 @@ def _told(error: Exception, *, exit_code: int) -> Failure:
 def _wrong_use(error: typer.TyperException) -> Failure:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "foresail"
-    message = error.format_message().rstrip(".").replace("\n", " ")
+    message = _wrong_words(error).rstrip(".").replace("\n", " ")
     return Failure(exit_code=error.exit_code, lines=(f"{message}; see `{command} --help`",))
+
+
+def _wrong_words(error: typer.TyperException) -> str:
+    """What is wrong, with the value: the parser's own words leave it out."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, typer.BadParameter):
+        return error.format_message()
+    if isinstance(error.__cause__, ValidationError) and error.param is not None:
+        found = error.__cause__.errors(include_url=False)[0]
+        rule = found["msg"].partition(", ")[0].replace("Input should", "must")
+        return f"{error.param.opts[0]} {found['input']}: {rule}"
+    return error.format_message() if error.param or error.param_hint else error.message
 
 
 def _system_line(error: OSError) -> str:

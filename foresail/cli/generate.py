@@ -9,7 +9,7 @@ from foresail.cli.failure import FOUND_SOMETHING
 
 
 def generate(
-    root: Annotated[Path, typer.Option(help="The checkout.")] = Path(),
+    root: Annotated[Path, typer.Option(metavar="FOLDER", help="The checkout.")] = Path(),
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 when a file is not current.")
     ] = False,

@@ -8,7 +8,7 @@ import typer
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write them; made when missing.")
+        Path, typer.Argument(metavar="FOLDER", help="Where to write them; made when missing.")
     ] = Path(),
 ) -> None:
     """Writes starter files. A commented foresail.yaml and catalogue.yaml.

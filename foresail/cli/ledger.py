@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 LedgerFile = Annotated[
     Path | None,
     typer.Option(
-        "--file", help="A ledger file. Default: the one of the settings.", show_default=False
+        "--file",
+        metavar="FILE",
+        help="A ledger file. Default: the one of the settings.",
+        show_default=False,
     ),
 ]
 
@@ -64,7 +68,7 @@ def show(
     file: LedgerFile = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest records.")] = 20,
     kind: Annotated[
-        str | None, typer.Option(help="Only one kind: decision, effect or outcome.")
+        str | None, typer.Option(metavar="KIND", help="Only one kind: decision, effect or outcome.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +88,11 @@ def show(
     else:
         for record in records:
             print(_line(record))
+        if not records:
+            print(
+                f"foresail: no records{f' of kind {kind}' if kind else ''} in {path}",
+                file=sys.stderr,
+            )
 
 
 def _path(context: typer.Context, *, settings: Path | None, file: Path | None) -> Path:

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def lint(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders to look through.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Files, or folders to look through.")
+    ],
     engine: Annotated[
         list[str] | None,
-        typer.Option(help="Version in use, e.g. vllm=0.33; repeatable. Default: the newest known."),
+        typer.Option(
+            metavar="NAME=VERSION",
+            help="Version in use, e.g. vllm=0.33; repeatable. Default: the newest known.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,15 +13,32 @@ def print_json(value: object) -> None:
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns; a ruled table on a terminal."""
+GAP = "  "
+"""Between columns."""
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, essential: Sequence[str] = ()
+) -> bool:
+    """Aligned columns; a ruled table on a terminal. False: only the `essential` columns had room."""
     if sys.stdout.isatty():
-        _print_ruled(columns, rows)
-        return
+        return _print_fitting(columns, rows, essential=essential)
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in (columns, *rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        line = GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())
+    return True
+
+
+def _print_fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, essential: Sequence[str]
+) -> bool:
+    widths = (max(map(len, column)) for column in zip(columns, *rows, strict=True))
+    needed = sum(widths) + len(GAP) * (len(columns) - 1)
+    has_room = not essential or needed <= shutil.get_terminal_size().columns
+    kept = [at for at, name in enumerate(columns) if has_room or name in essential]
+    _print_ruled([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    return has_room
 
 
 def _print_ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -29,7 +47,8 @@ def _print_ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD)
+    # As narrow as it gets: two blanks between columns, none around.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for column in columns:  # a name that is cut cannot be looked for
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -16,7 +16,9 @@ def plan(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="The folder of a checkpoint. Default: the controller's.", show_default=False
+            metavar="FOLDER",
+            help="The folder of a checkpoint. Default: the controller's.",
+            show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -19,9 +19,12 @@ def up(
     ] = False,
 ) -> None:
     """Runs the gateway and the controller until it is interrupted."""
+    from collector.catalogue_file import read_catalogue
     from foresail.up import run_up
 
-    raise typer.Exit(run_up(session_of(context).settings(settings), stop_engines=stop_engines))
+    found = session_of(context).settings(settings)
+    read_catalogue(found.catalogue_path)  # the controller would refuse it, when all else is started
+    raise typer.Exit(run_up(found, stop_engines=stop_engines))
 
 
 def down(context: typer.Context, *, settings: SettingsOption = None) -> None:

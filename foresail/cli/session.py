@@ -24,6 +24,7 @@ SettingsOption = Annotated[
     typer.Option(
         "--settings",
         "-s",
+        metavar="FILE",
         help="The settings file. Default: $FORESAIL_SETTINGS, else foresail.yaml here.",
         show_default=False,
     ),

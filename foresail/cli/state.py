@@ -36,12 +36,15 @@ def find_state(settings: Settings, *, clock: Clock) -> FoundState:
         return FoundState(
             source="controller", words=f"controller at {address}", age_seconds=0.0, body=body
         )
+    from autoscaler.checkpoint import FILE_NAME
     from autoscaler.errors import CheckpointError
 
     try:
         return _saved_state(settings, now=clock.timestamp_seconds(), address=address)
     except CheckpointError as error:
-        return _declared_state(settings, why=f"no controller at {address}, {error}")
+        is_new = not (settings.checkpoint_path / FILE_NAME).exists()
+        why = "none has run here yet" if is_new else str(error)
+        return _declared_state(settings, why=f"no controller at {address}, {why}")
 
 
 def read_live_state(controller: ControllerSettings) -> Mapping[str, Any] | None:

@@ -19,7 +19,7 @@ def check_commands(subject: Subject) -> Iterator[Finding]:
                 next_step="install it, or write its whole path in the catalogue",
             )
     if not missing:
-        yield ok("commands", f"every engine command is found: {len(subject.process_variants())}")
+        yield ok("commands", f"engine commands: {len(subject.process_variants())}, all found")
 
 
 def check_required_files(subject: Subject) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def check_required_files(subject: Subject) -> Iterator[Finding]:
                     next_step="put it there, or correct required_files in the catalogue",
                 )
     if not missing:
-        yield ok("files", f"every required file can be read: {count}")
+        yield ok("files", f"required files: {count}, all can be read")
 
 
 def _unreadable(path: Path) -> str | None:

@@ -35,6 +35,11 @@ CHECKS: Final[tuple[Callable[[Subject], Iterable[Finding]], ...]] = (
     check_controller,
     check_extras,
 )
+_CORRECT: Final = "correct this line, then run foresail doctor again"
+_SAY_WHERE: Final = {
+    "settings": "run this in its folder, or say where it is with --settings",
+    "catalogue": "say where it is with `catalogue` in the settings",
+}
 
 
 def examine(
@@ -66,4 +71,5 @@ def _examine_setup(settings: Settings, *, machine: Machine) -> Iterable[Finding]
 
 def _file_problems(check: str, error: ConfigurationError) -> Iterable[Finding]:
     for line in str(error).splitlines():
-        yield problem(check, line, next_step="correct this line, then run foresail doctor again")
+        is_there = "there is no such file" not in line
+        yield problem(check, line, next_step=_CORRECT if is_there else _SAY_WHERE[check])

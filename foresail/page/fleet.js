@@ -3,7 +3,7 @@
 import { byId, keepList, setText } from "./dom.js";
 import { makeSide, updateSide } from "./fleet_side.js";
 import { isLive, momentClock } from "./fleet_words.js";
-import { number } from "./words.js";
+import { number, plural } from "./words.js";
 
 const POLL_MILLISECONDS = 500;
 const TIMEOUT_MILLISECONDS = 4000;
@@ -41,7 +41,8 @@ function compared(side, { services }) {
   const judged = side.services.map((now, at) => [now, services[at]]).filter(([now]) => now.attainment_ratio !== null);
   const missed = judged.filter(([now, { target_ratio: target }]) => now.attainment_ratio < target);
   if (judged.length === 0) return `${side.name} has nothing judged yet`;
-  if (missed.length === 0) return `${side.name} keeps the targets of all ${judged.length} services`;
+  const which = judged.length === services.length ? `all ${services.length} services` : `the ${plural(judged.length, "service")} judged so far`;
+  if (missed.length === 0) return `${side.name} keeps the targets of ${which}`;
   return `${side.name} misses the target of ${missed.map(([now]) => now.name).join(", ")}`;
 }
 

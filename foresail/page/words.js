@@ -35,7 +35,8 @@ export function clock(timestampSeconds) {
 }
 
 export function plural(count, word) {
-  return `${number(count, 0)} ${word}${count === 1 ? "" : "s"}`;
+  const shown = number(count, 0); // estimated counts are no whole numbers
+  return `${shown} ${word}${shown === "1" ? "" : "s"}`;
 }
 
 // A reading as text; a stale one says how old it is.

@@ -14,12 +14,19 @@ STARTER_FILES: Final = ("foresail.yaml", "catalogue.yaml")
 
 
 def write_starter(folder: Path) -> tuple[Path, ...]:
-    """Paths of the files written. Raises ConfigurationError when one exists; then none is written."""
+    """Paths of the files written. Raises ConfigurationError when one exists or the folder cannot be made; then
+    none is written.
+    """
     paths = tuple(folder / name for name in STARTER_FILES)
     for path in paths:
         if path.exists() or path.is_symlink():
             raise ConfigurationError(f"{path} exists and is not overwritten; name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be made a folder: {error.strerror}; name another one"
+        ) from error
     templates = files(__name__)
     for path in paths:
         with path.open("xb") as file:

@@ -39,12 +39,13 @@ from collector.sources.proc_memory import ProcessMemoryProbe
 from foresail.controller import Controller, ControllerParts
 from foresail.http.app import create_app
 from foresail.http.server import serving
-from foresail.kept_history import keep_backfilled, keep_tidy, kept_history
+from foresail.kept_history import keep_backfilled, keep_tidy, kept_history, kept_past
 from foresail.ledger_watch import LedgerWatch
 from foresail.live_view import LiveView
 from foresail.logs import configure_logging
 from foresail.metered_journal import MeteredJournal
 from foresail.own_gateway import refuse_unreachable
+from foresail.past_days import PastDaysPorts, keep_past_days
 from foresail.settings import EngineSource, Settings
 from foresail.supervisor import stop_on_signals
 from foresail.wiring.prometheus import page_reader, range_reader, tell_late_scrapes
@@ -182,6 +183,7 @@ async def _attended(all_parts: Assembled) -> AsyncIterator[None]:
         _running(_upkeep(all_parts.runner, clock=clock), name="upkeep", log=log),
         _running(keep_tidy(parts.history, clock=clock, log=log), name="history-upkeep", log=log),
         _running(_backfill(parts), name="history-backfill", log=log),
+        _running(_past_days(controller), name="past-days", log=log),
     ):
         yield
 
@@ -194,6 +196,30 @@ async def _backfill(parts: ControllerParts) -> None:
         clock=parts.clock,
         log=parts.log,
     )
+
+
+async def _past_days(controller: Controller) -> None:
+    """Tells services what history from before the start says of their days, until cancelled."""
+    parts = controller.parts
+    with kept_past(
+        parts.settings,
+        history=parts.history,
+        catalogue=lambda: parts.catalogue.current,
+        open_ranges=lambda: range_reader(parts.settings, clock=parts.clock),
+    ) as reader:
+        if reader is None:
+            return
+        await keep_past_days(
+            PastDaysPorts(
+                reader=reader,
+                catalogue=lambda: parts.catalogue.current,
+                resumed=controller.take_resumed,
+                state=lambda: controller.state,
+                tell=controller.on_past_days,
+                clock=parts.clock,
+                log=parts.log,
+            )
+        )
 
 
 async def _upkeep(runner: ProcessRunner, *, clock: Clock) -> None:

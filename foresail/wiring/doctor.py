@@ -40,6 +40,7 @@ class OneTarget:
     address: Address
     engine: str | None = None  # None: whatever it turns out to be
     thresholds: Thresholds = field(default_factory=dict)
+    reads_anyway: bool = False  # its page, even where that may keep a model awake
 
 
 def this_machine(environ: Mapping[str, str]) -> ThisMachine:
@@ -61,7 +62,11 @@ def examine_address(asked: OneTarget, *, settings: Settings | None) -> TargetRep
     every = tuple(_every(contracts))
     refuse_unsafe_path(asked.address, contracts=every)
     question = Question(
-        asked=Asked(address=asked.address, declared=_declared(asked.engine, every)),
+        asked=Asked(
+            address=asked.address,
+            declared=_declared(asked.engine, every),
+            reads_anyway=asked.reads_anyway,
+        ),
         thresholds=asked.thresholds,
     )
     ours = _our_urls(_questions(settings, contracts=contracts)) if settings else ()
@@ -98,7 +103,7 @@ async def _examined(
 ) -> tuple[TargetReport, ...]:
     clock = SystemClock()
     async with HttpExpositionReader(clock=clock) as reader:
-        visitor = Visitor(reader=reader, clock=clock, contracts=contracts)
+        visitor = Visitor(reader=reader, contracts=contracts)
         reports = await examine_targets(questions, visitor=visitor, our_urls=our_urls)
         return await _with_admin_state(reports, questions=questions, clock=clock)
 

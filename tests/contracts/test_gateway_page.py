@@ -42,6 +42,15 @@ def busy_books():
     book.open_ticket(size=SIZE, received_monotonic_seconds=5.0).assign(R1)
     abroad = book.open_ticket(size=SIZE, received_monotonic_seconds=6.0)
     abroad.assign_to_overflow(overflow_id(CHAT))
+    for reason in (FinishReason.ANSWERED, FinishReason.CLIENT_GONE):
+        ended = book.open_ticket(size=SIZE, received_monotonic_seconds=7.0)
+        ended.assign_to_overflow(overflow_id(CHAT))
+        ended.finish(reason)
+    taken_back = book.open_ticket(size=SIZE, received_monotonic_seconds=8.0)
+    taken_back.assign_to_overflow(overflow_id(CHAT))
+    taken_back.hold_again()
+    taken_back.assign(R1)
+    taken_back.finish(FinishReason.ANSWERED)
     book.open_ticket(size=SIZE, received_monotonic_seconds=15.0)
     book.latency[Sli.TIME_TO_FIRST_TOKEN].observe(0.6)
     book.latency[Sli.INTER_TOKEN_LATENCY].observe(0.01, weight=2.5)
@@ -61,6 +70,7 @@ def test_what_the_gateway_counts_is_what_is_read():
         "at r2": page.number(G.REPLICA_IN_FLIGHT_REQUESTS, R2),
         "held": page.number(G.HELD_REQUESTS, CHAT),
         "given to the overflow": page.number(G.OVERFLOW_REQUESTS_TOTAL, CHAT),
+        "completed there": page.number(G.OVERFLOW_COMPLETED_REQUESTS_TOTAL, CHAT),
         "at the overflow": page.number(G.OVERFLOW_IN_FLIGHT_REQUESTS, CHAT),
         "overflow prompt tokens": page.number(G.OVERFLOW_PROMPT_TOKENS_TOTAL, CHAT),
         "overflow output tokens": page.number(G.OVERFLOW_OUTPUT_TOKENS_TOTAL, CHAT),
@@ -71,18 +81,19 @@ def test_what_the_gateway_counts_is_what_is_read():
         "idle": page.number(G.ARRIVED_REQUESTS_TOTAL, EMBED),
     }
     assert {name: reading.value for name, reading in read.items()} == {
-        "arrived": 6,
-        "completed": 2,
+        "arrived": 9,
+        "completed": 4,
         "failed": 0,
-        "aborted": 0,
+        "aborted": 1,
         "shed": 1,
         "in flight": 2,
         "at r1": 1,
         "at r2": 0,
         "held": 1,
-        "given to the overflow": 1,
+        "given to the overflow": 4,
+        "completed there": 1,
         "at the overflow": 1,
-        "overflow prompt tokens": 10,
+        "overflow prompt tokens": 40,
         "overflow output tokens": 0,
         "overflow open": 0,
         "oldest": 5,

@@ -72,13 +72,15 @@ def test_the_forecast_alone_is_scored_per_horizon(backtest, tmp_path):
     trace = str(write_trace(tmp_path / "week.parquet", **columns))
     code, out, err = backtest("--trace", trace, "--forecast-only")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == [
+    table, _, explained = out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()] == [
         "service",
         "week",
         "week",
         "week",
         "week",
     ]
+    assert explained.startswith("WAPE: error of the median")
     code, out, _ = backtest("--trace", trace, "--forecast-only", "--json")
     assert [each["horizon_seconds"] for each in json.loads(out)] == [
         600.0,

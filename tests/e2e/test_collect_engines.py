@@ -58,7 +58,9 @@ async def test_once_prints_the_engines_and_what_could_not_be_read(llama):
     assert f"foresail_engine_up{{{labels}}} 1\n" in page
     assert f'foresail_engine_model_slots{{{labels},model="tiny"}} 3\n' in page
     assert f'foresail_engine_model_state{{{labels},model="tiny",state="loaded"}} 1\n' in page
-    assert f"foresail_engine_running_requests{{{labels}}} 0\n" in page
+    # Its build calls itself b0: nobody can say whether a look at its page keeps the model awake.
+    assert "foresail_engine_running_requests{" not in page
+    assert f"foresail: {llama}: its build is not known, so its metric page is not read" in errors
     assert code == 1
     assert f"foresail: {nobody}: cannot connect" in errors
     assert "Traceback" not in errors

@@ -94,9 +94,13 @@ async def test_an_emulated_engine_is_well_and_a_threshold_between_edges_is_not(
     assert "running_requests" in text
 
 
-async def test_a_real_llama_server_is_well(doctor: Doctor) -> None:
+async def test_a_real_llama_server_of_unknown_build_is_left_alone_unless_asked_for(
+    doctor: Doctor,
+) -> None:
     with running_llama_server() as url:
         code, (target,) = await doctor.json(url)
+        assert (code, target["engine"], kinds(target)) == (1, "llama_cpp", [("left_alone", None)])
+        code, (target,) = await doctor.json(url, "--read-anyway")
     assert (code, target["engine"], target["findings"]) == (0, "llama_cpp", [])
     told = {each["signal"] for each in target["signals"] if each["state"] == "told"}
     assert told >= {"running_requests", "waiting_requests", "prompt_tokens_total"}
@@ -123,7 +127,7 @@ WRONG = {
     "a threshold": (["x:1", "--objective", "time_to_first_token<=soon"], "the threshold must be a duration"),
     "an engine": (["x:1", "--engine", "vlm"], "--engine vlm is not known; known are dcgm_exporter"),
     "a path that wakes": (["http://x/slots"], "/slots is not read: Wakes a sleeping model"),
-    "options without URL": (["--engine", "vllm"], "--engine and --objective go with a URL"),
+    "options without URL": (["--engine", "vllm"], "--engine, --objective and --read-anyway go with a URL"),
 }  # fmt: skip
 
 

@@ -60,6 +60,8 @@ async def test_what_no_replica_has_room_for_goes_to_the_overflow(tmp_path: Path)
         assert (len(own.seen), len(api.seen)) == (1, 3)
         assert {each.document["model"] for each in api.seen} == {"large"}
         assert await gateway.value("foresail_overflow_requests_total", service="chat") == 3
+        completed = "foresail_overflow_requests_completed_total"
+        assert await gateway.value(completed, service="chat") == 3
         assert await gateway.value("foresail_overflow_prompt_tokens_total", service="chat") == 21
         assert await gateway.value("foresail_overflow_output_tokens_total", service="chat") == 12
         assert await gateway.value("foresail_overflow_open", service="chat") == 1

@@ -6,38 +6,65 @@ from hypothesis import strategies as st
 
 from autoscaler.forecast.lead_time import forecast_at_lead, learn_from
 from autoscaler.model.demand import factor_at
-from autoscaler.model.state import BudgetSpending, ScaleFit, ServiceState
+from autoscaler.model.state import LOAD_BINS, ScaleFit
 from autoscaler.plan.size import size
-from autoscaler.slo.budget import long_burn_rate, watched_ratio
-from autoscaler.slo.headroom import headroom_deviates
+from autoscaler.slo.burn_curve import burn_at
+from autoscaler.slo.headroom import NO_DEMAND, OUTCOMES, allowed_burn, headroom_factor
 from collector.model.catalogue import Control
 from support.builders import NOW, make_assessment, make_forecast
 from support.demand_series import make_series
 
-burns = st.one_of(st.none(), st.floats(0.0, 1e6))
+curves = st.lists(st.floats(0.0, 100.0), min_size=LOAD_BINS, max_size=LOAD_BINS).map(
+    lambda c: tuple(sorted(c))
+)
 shares = st.floats(0.0, 1.0)
 scenarios = st.lists(st.floats(0.0, 5.0), min_size=5, max_size=5).map(lambda f: tuple(sorted(f)))
 deviates = st.floats(-0.5, 3.0)
 
 
 @given(burn=st.floats(0.0, 1e6), more=st.floats(1.0, 100.0), watched=shares)
-def test_the_margin_rises_with_the_burn_within_bounds(
-    burn: float, more: float, watched: float
-) -> None:
-    margin = headroom_deviates(burn, watched_ratio=watched)
-    assert -0.5 <= margin <= headroom_deviates(burn * more, watched_ratio=watched) <= 3.0
+def test_less_is_allowed_the_more_was_burned(burn: float, more: float, watched: float) -> None:
+    much = allowed_burn(burn * more, watched_ratio=watched)
+    assert 1 / 3 <= much <= allowed_burn(burn, watched_ratio=watched) <= 1.0
 
 
-@given(burn=burns, watched=shares, more=shares)
-def test_the_longer_it_was_watched_the_further_the_margin_goes(
-    burn: float | None, watched: float, more: float
+@given(burn=st.floats(0.0, 1e6), watched=shares, more=shares)
+def test_the_longer_it_was_watched_the_more_it_counts(
+    burn: float, watched: float, more: float
 ) -> None:
     little, much = sorted((watched, more))
-    begin = 1.5
-    near = headroom_deviates(burn, watched_ratio=little) - begin
-    far = headroom_deviates(burn, watched_ratio=much) - begin
-    assert abs(near) <= abs(far) + 1e-9
-    assert near * far >= 0
+    assert allowed_burn(burn, watched_ratio=much) <= allowed_burn(burn, watched_ratio=little)
+
+
+@given(factors=scenarios, curve=curves, more=st.floats(1.0, 20.0), allowed=st.floats(1 / 3, 1.0))
+def test_a_curve_that_burns_more_throughout_never_means_a_smaller_margin(
+    factors: tuple[float, ...], curve: tuple[float, ...], more: float, allowed: float
+) -> None:
+    def margin(steeper: float, burn: float) -> float:
+        risen = tuple(each * steeper for each in curve)
+        return headroom_factor(factors, burns=(risen,), allowed=(burn,))
+
+    assert margin(1.0, allowed) <= margin(more, allowed) * (1 + 1e-9)
+    assert margin(1.0, 1.0) <= margin(1.0, allowed) * (1 + 1e-9)
+
+
+@given(factors=scenarios, curve=curves, allowed=st.floats(1 / 3, 1.0))
+def test_the_margin_is_bounded_and_keeps_the_budget_where_replicas_can(
+    factors: tuple[float, ...], curve: tuple[float, ...], allowed: float
+) -> None:
+    usual = factor_at(factors, 1.5)
+    margin = headroom_factor(factors, burns=(curve,), allowed=(allowed,))
+    assert min(usual, factor_at(factors, -0.5)) <= margin <= 3.0 * usual
+
+    def expected(factor: float) -> float:
+        return sum(
+            share * burn_at(curve, factor_at(factors, deviate) / factor)
+            for deviate, share in OUTCOMES
+        )
+
+    if usual >= NO_DEMAND:
+        reachable = max(allowed, 1.25 * expected(3.0 * usual))
+        assert expected(margin) <= reachable * (1 + 1e-9)
 
 
 @given(factors=scenarios, one=deviates, other=deviates)
@@ -52,25 +79,22 @@ def test_the_factor_rises_with_the_deviate(
 @given(
     demand=st.floats(0.01, 9.0),
     factors=scenarios,
-    bad=st.floats(0.0, 50.0),
-    more=st.floats(0.0, 50.0),
-    seconds=st.floats(0.0, 1e6),
+    curve=curves,
+    more=st.floats(1.0, 50.0),
 )
 def test_more_burn_never_means_fewer_replicas(
-    demand: float, factors: tuple[float, ...], bad: float, more: float, seconds: float
+    demand: float, factors: tuple[float, ...], curve: tuple[float, ...], more: float
 ) -> None:
-    def needed(spent: float) -> int:
-        budget = BudgetSpending(bad=spent, allowed=1.0, seconds=seconds)
-        known = ServiceState(budget=budget)
-        margin = headroom_deviates(long_burn_rate(known), watched_ratio=watched_ratio(known))
+    def needed(steeper: float) -> int:
+        risen = tuple(each * steeper for each in curve)
         assessment = make_assessment(
             demand=demand,
             forecast=make_forecast(demand, factors=factors),
-            headroom_deviates=margin,
+            headroom_factor=headroom_factor(factors, burns=(risen,), allowed=(1.0,)),
         )
         return size(assessment, control=Control()).unbounded_replicas
 
-    assert needed(bad) <= needed(bad + more)
+    assert needed(1.0) <= needed(more)
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,7 +12,7 @@ import numpy as np
 
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.capacity import Capacity
-from autoscaler.model.demand import Forecast, Rates
+from autoscaler.model.demand import Forecast, Rates, factor_at
 from autoscaler.model.state import ControllerState, ServiceState
 from collector.model.catalogue import (
     ActionKind,
@@ -170,6 +170,7 @@ def make_snapshot(
     )
 
 
+P90_DEVIATES = 1.2815515655446008
 TTFT_OBJECTIVE = Objective(
     sli=Sli.TIME_TO_FIRST_TOKEN, threshold_seconds=1.0, target_ratio=0.99, window_seconds=86_400.0
 )
@@ -387,11 +388,13 @@ def make_assessment(
         "completed_requests_per_second": None,
         "burn_rate": 0.0,
         "long_burn_rate": None,
-        "headroom_deviates": 1.2815515655446008,
         "idle_seconds": 0.0,
         "violation_price_per_minute": 1.0,
     }
-    return Assessment(**{**given, **fields})
+    given |= fields
+    forecast = given["forecast"]
+    usual = factor_at(forecast.scenario_factors, P90_DEVIATES) if forecast else 1.0
+    return Assessment(**{"headroom_factor": usual, **given})
 
 
 def with_capacity(assessment: Assessment, capacity: Capacity | None) -> Assessment:

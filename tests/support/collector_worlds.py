@@ -120,6 +120,7 @@ def gateway_page(
     ttft: Sequence[tuple[str, float]] = (("0.5", 0), ("1.0", 0), ("+Inf", 0)),
     replicas: Sequence[tuple[str, float]] = (),
     overflow: tuple[float, float, float] = (0, 0, 0),  # prompt tokens, output tokens, in flight
+    completed_elsewhere: float = 0,
 ) -> str:
     """One service's part of the gateway's page; `ttft` as cumulative (edge text, count)."""
     s = f'service="{service}"'
@@ -135,6 +136,7 @@ def gateway_page(
         f"foresail_requests_in_flight{{{s}}} {in_flight}",
         f"foresail_requests_held{{{s}}} {held}",
         f"foresail_oldest_held_seconds{{{s}}} 0",
+        f"foresail_overflow_requests_completed_total{{{s}}} {completed_elsewhere}",
         f"foresail_overflow_prompt_tokens_total{{{s}}} {overflow[0]}",
         f"foresail_overflow_output_tokens_total{{{s}}} {overflow[1]}",
         f"foresail_overflow_requests_in_flight{{{s}}} {overflow[2]}",

@@ -50,6 +50,7 @@ class ShownWorld:
         self.gateway_started: float | None = 50.0
         self.error: Exception | None = None
         self.resumed_from: float | None = None
+        self.clock_set_by_seconds = 0.0  # told by the next look
 
     def resume(self, snapshot: Snapshot, *, catalogue: Catalogue) -> None:
         self.resumed_from = snapshot.taken_timestamp_seconds
@@ -61,7 +62,8 @@ class ShownWorld:
         now, started = self._clock.timestamp_seconds(), self.gateway_started
         snapshot = make_snapshot(services=(make_view(held=self.held, at=now),), taken_at=now)
         start = UNREAD if started is None else fresh(started, at=now)
-        return replace(snapshot, gateway_start_timestamp_seconds=start)
+        set_by, self.clock_set_by_seconds = self.clock_set_by_seconds, 0.0
+        return replace(snapshot, gateway_start_timestamp_seconds=start, clock_set_by_seconds=set_by)
 
 
 class RememberingExecutor:

@@ -18,6 +18,7 @@ from autoscaler.learn import apply_event
 from autoscaler.model.action import Direction, Scale
 from autoscaler.model.decision import Decision
 from autoscaler.model.state import ControllerState
+from autoscaler.remember import with_clock_set
 from collector.history.memory import MemoryHistoryStore
 from collector.increments import clock_was_set, increments
 from collector.model.calendar import CalendarEvent, Once
@@ -134,6 +135,7 @@ class _Loop:
         elapsed = self._plant.elapsed_seconds - self._looked_seconds
         if clock_was_set(wall_seconds=wall, elapsed_seconds=elapsed):
             self._store.move(by_seconds=wall - elapsed)
+            self._state = with_clock_set(self._state, by_seconds=wall - elapsed)
         else:
             step = increments(self._before, snapshot, catalogue=catalogue)
             self._store.append(

@@ -46,6 +46,8 @@ def _body(report: Report, *, problem: Problem, replays: Mapping[str, CellResult]
     yield _table(report)
     yield "<ul class='notes'>"
     yield from (f"<li>{escape(line)}</li>" for line in footnotes(report))
+    if any(row.attainment_ratio < report.subject.target_ratio for row in report.policies):
+        yield '<li>attained in <span class="missed">red</span>: below the target</li>'
     yield "</ul><h2>What attainment costs</h2>"
     yield (
         '<p class="about">Left is cheap, up is good; numbers are those of the table. Dashed: perfect '
@@ -63,8 +65,9 @@ def _body(report: Report, *, problem: Problem, replays: Mapping[str, CellResult]
 
 def _table(report: Report) -> str:
     head = "".join(f"<th>{escape(each)}</th>" for each in ("#", *COLUMNS))
+    target = report.subject.target_ratio
     rows = "".join(
-        f'<tr class="{_kind(row)}"><td>{number}</td>'
+        f'<tr class="{_kind(row)}{"" if row.attainment_ratio >= target else " missed"}"><td>{number}</td>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for number, (row, cells) in enumerate(

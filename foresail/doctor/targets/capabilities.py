@@ -73,6 +73,7 @@ DISABLES: Final[Mapping[CanonicalSignal, str]] = {
     GatewaySignal.OUTPUT_TOKENS_TOTAL: _DEMAND,
     GatewaySignal.OVERFLOW_OPEN: "whether an overflow is open is not shown",
     GatewaySignal.OVERFLOW_REQUESTS_TOTAL: "how many requests an overflow got is not shown",
+    GatewaySignal.OVERFLOW_COMPLETED_REQUESTS_TOTAL: "what our own replicas complete is not known while it is open",
     GatewaySignal.OVERFLOW_PROMPT_TOKENS_TOTAL: _SPENT,
     GatewaySignal.OVERFLOW_OUTPUT_TOKENS_TOTAL: _SPENT,
     GatewaySignal.OVERFLOW_IN_FLIGHT_REQUESTS: "what an overflow answers is taken for a queue",

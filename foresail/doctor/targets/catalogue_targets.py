@@ -13,6 +13,7 @@ from collector.gateway.admin import ADMIN_SOCKET
 from collector.gateway.routes_file import read_routes
 from collector.model.catalogue import Catalogue, ProcessTarget, Service, Sli, UrlTarget, Variant
 from collector.model.contract import Contract, Contracts
+from collector.page_safety import is_started_awake
 from foresail.doctor.targets.address import Address
 from foresail.doctor.targets.examination import Question
 from foresail.doctor.targets.recognise import PROMETHEUS
@@ -89,7 +90,10 @@ def _replica_questions(
                     service=service,
                     contract=_contract(service, contracts),
                 )
-                yield replace(question, has_gateway=True)
+                asked = replace(
+                    question.asked, is_known_awake=_are_started_awake(service, contracts)
+                )
+                yield replace(question, asked=asked, has_gateway=True)
 
 
 def _written_urls(service: Service) -> frozenset[str]:
@@ -105,6 +109,14 @@ def _contract(service: Service, contracts: Contracts) -> Contract | None:
     """The engine of its processes; None where variants differ, so that the page has to tell."""
     kinds = {each.engine for each in service.variants if _is_process(each)}
     return contracts.engines[kinds.pop()] if len(kinds) == 1 else None
+
+
+def _are_started_awake(service: Service, contracts: Contracts) -> bool:
+    """Whether none of its processes may sleep when idle: which one answers here is not known."""
+    processes = [each for each in service.variants if _is_process(each)]
+    return bool(processes) and all(
+        is_started_awake(each, contract=contracts.engines[each.engine]) for each in processes
+    )
 
 
 def _is_process(variant: Variant) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from collector.engine_view import page_version
 from collector.model.contract import AdviceTopic, Contract
 from collector.ports import Exposition
+from foresail.doctor.targets.build import REFUSALS
 from foresail.doctor.targets.objective_checks import Thresholds, check_objectives
 from foresail.doctor.targets.page_checks import check_clock, check_labels, check_lines
 from foresail.doctor.targets.prometheus import TARGETS_PATH, check_prometheus
@@ -26,7 +27,6 @@ from foresail.doctor.targets.subject import PageSubject, page_subject
 from foresail.doctor.targets.visit import Asked, Visit, Visitor
 
 _BLIND: Final = "nothing of it is known: it is not scaled in, and what it sustains is not learned"
-_REFUSALS: Final = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def _made_report(
     signals: tuple[SignalReport, ...],
     findings: Sequence[TargetFinding],
 ) -> TargetReport:
-    reply = visit.exposition.reply if visit.exposition else None
+    reply = visit.reply
     name = PROMETHEUS if visit.is_prometheus else engine.engine if engine else None
     title = "Prometheus" if visit.is_prometheus else engine.title if engine else ""
     return TargetReport(
@@ -178,7 +178,9 @@ def _identity(visit: Visit, version_problems: Sequence[str]) -> Iterator[TargetF
 
 def _access(visit: Visit) -> Iterator[TargetFinding]:
     exposition, engine = visit.exposition, _engine(visit)
-    if exposition is None:
+    if visit.why_unread is not None:
+        yield _left_alone(visit.why_unread)
+    elif exposition is None:
         yield from _without_page(visit)
     elif exposition.text is None:
         has_version = visit.found is not None and visit.version is not None
@@ -187,6 +189,16 @@ def _access(visit: Visit) -> Iterator[TargetFinding]:
             if has_version and engine
             else _unread(exposition, engine, visit)
         )
+
+
+def _left_alone(why: str) -> TargetFinding:
+    """An engine whose page nobody may read unasked, the controller no more than the doctor."""
+    return problem(
+        FindingKind.LEFT_ALONE,
+        why,
+        next_step="where it is not to sleep when idle, look at it with foresail doctor URL --read-anyway",
+        disables=_BLIND,
+    )
 
 
 def _no_page_needed(engine: Contract) -> TargetFinding:
@@ -220,7 +232,7 @@ def _unread(exposition: Exposition, engine: Contract | None, visit: Visit) -> Ta
             next_step="start it, correct the address, or open the way from here",
             disables=_BLIND,
         )
-    topic = AdviceTopic.PERMISSION if reply.status in _REFUSALS else AdviceTopic.METRICS_OFF
+    topic = AdviceTopic.PERMISSION if reply.status in REFUSALS else AdviceTopic.METRICS_OFF
     advice = engine.advice_on(topic, version=None) if engine else None
     if topic is AdviceTopic.PERMISSION:
         return problem(

@@ -12,6 +12,7 @@ class FindingKind(StrEnum):
     UNREACHABLE = "unreachable"  # nobody answers, or not in time
     PERMISSION = "permission"  # it answers, but not to us
     NO_PAGE = "no_page"  # it answers, without a page of metrics
+    LEFT_ALONE = "left_alone"  # its page was not read: that may keep a model awake
     NOT_RECOGNISED = "not_recognised"  # a page of which Foresail knows nothing
     OTHER_ENGINE = "other_engine"  # not what was declared
     VERSION = "version"  # the contract was not held against it

@@ -1,23 +1,22 @@
 """Looks at targets once: the metric page and the version of each. In: addresses. Out: `Visit`s.
 
 Through the collector's own reader. Where the engine is not declared, the paths that contracts name
-are tried, those first that are safe at every engine. Must not ask what a contract calls unsafe, and
-judges nothing.
+are tried, those first that are safe at every engine. An engine of which some builds take a look at
+their page for use is asked for its build first. Must not ask what a contract calls unsafe, and judges
+nothing.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from collector.clock import Clock
-from collector.engine_versions import EngineVersions, VersionQuestion
 from collector.model.contract import Contract, Contracts
-from collector.model.ids import ReplicaId
-from collector.model.reading import fresh_value
 from collector.model.samples import Samples
 from collector.normalise.exposition import parse_exposition
-from collector.ports import Exposition, ExpositionReader, ScrapeTarget
+from collector.page_safety import why_unread
+from collector.ports import Exposition, ExpositionReader, Reply, ScrapeTarget
 from foresail.doctor.targets.address import Address
+from foresail.doctor.targets.build import Told, ask_build
 from foresail.doctor.targets.recognise import (
     PROMETHEUS,
     is_prometheus,
@@ -34,6 +33,8 @@ class Asked:
 
     address: Address
     declared: Contract | None = None  # None: whatever it turns out to be
+    is_known_awake: bool = False  # started by us, and without a word that lets it sleep when idle
+    reads_anyway: bool = False  # its page, even where that may keep a model awake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Visit:
     found: Contract | None  # whose page it is; None: not known
     is_prometheus: bool
     version: str | None  # as it says; None: it does not
+    reply: Reply | None  # to what was read last; None: nobody answered, or only its API was asked
+    why_unread: str | None = None  # why its page was left alone on purpose; None: it was not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,21 @@ class _Page:
         return self.found is not None or self.is_prometheus
 
 
+def _without_path(page: _Page, *, asked: Asked) -> _Page:
+    """A server that nobody reaches, named as it was typed: the path tried first tells nothing."""
+    if asked.address.path is not None:
+        return page
+    is_socket = asked.address.unix_socket_path is not None
+    base = asked.address.name if is_socket else asked.address.base_url
+    error = (page.exposition.error or "").replace(page.url, base)
+    return replace(page, url=base, exposition=replace(page.exposition, error=error or None))
+
+
 class Visitor:
     """Looks at many targets at once, as bounded as the reader is."""
 
-    def __init__(self, *, reader: ExpositionReader, clock: Clock, contracts: Contracts) -> None:
+    def __init__(self, *, reader: ExpositionReader, contracts: Contracts) -> None:
         self._reader = reader
-        self._clock = clock
         self._contracts = (
             *contracts.engines.values(),
             *contracts.exporters.values(),
@@ -79,6 +91,25 @@ class Visitor:
         return list(await asyncio.gather(*map(self._visit, asked)))
 
     async def _visit(self, asked: Asked) -> Visit:
+        return await self._left_alone(asked) or await self._read_visit(asked)
+
+    async def _left_alone(self, asked: Asked) -> Visit | None:
+        """The visit of an engine whose page stays unread; None: it may be read."""
+        if asked.reads_anyway or asked.address.unix_socket_path is not None:
+            return None
+        for contract in self._contracts if asked.declared is None else (asked.declared,):
+            endpoint = contract.version_endpoint() if contract.has_unsafe_pages else None
+            if endpoint is None:
+                continue
+            told = await ask_build(self._reader, address=asked.address, endpoint=endpoint)
+            if told.is_elsewhere or (asked.declared is None and not told.is_of_engine):
+                continue
+            why = why_unread(contract, answer=told.answer, is_known_awake=asked.is_known_awake)
+            if why is not None:
+                return _unread_visit(asked, contract=contract, told=told, why=why)
+        return None
+
+    async def _read_visit(self, asked: Asked) -> Visit:
         page = await self._page(asked)
         found = page.found if page else asked.declared
         version = await self._version(asked, page=page, contract=found or asked.declared)
@@ -92,6 +123,7 @@ class Visitor:
             found=found,
             is_prometheus=bool(page and page.is_prometheus),
             version=version,
+            reply=page.exposition.reply if page else None,
         )
 
     async def _page(self, asked: Asked) -> _Page | None:
@@ -99,6 +131,8 @@ class Visitor:
         page: _Page | None = None
         for path in self._paths(asked):
             page = await self._read_page(asked, path)
+            if page.exposition.reply is None and asked.declared is None:
+                return _without_path(page, asked=asked)
             if page.is_known or page.exposition.reply is None:
                 break
         return page
@@ -160,15 +194,8 @@ class Visitor:
         endpoint = contract.version_endpoint()
         if endpoint is None or address.unix_socket_path is not None:
             return None
-        key = ReplicaId(address.name)
-        question = VersionQuestion(
-            replica_id=key, base_url=address.base_url, endpoint=endpoint, keep_alive=False
-        )
-        answers = await self._reader.read_expositions([question.target])
-        versions = EngineVersions(clock=self._clock)
-        versions.learn([(question, answers[question.target.key])])
-        reading = versions.readings({key: answers[question.target.key]}).get(key)
-        return fresh_value(reading) if reading is not None else None
+        whole = replace(address, path=None)
+        return (await ask_build(self._reader, address=whole, endpoint=endpoint)).version
 
     async def _without_page(self, asked: Asked) -> tuple[Contract | None, str | None]:
         """The engine that has no metric page, if it is one; only paths safe at every engine."""
@@ -178,3 +205,19 @@ class Visitor:
                 if version is not None:
                     return contract, version
         return None, None
+
+
+def _unread_visit(asked: Asked, *, contract: Contract, told: Told, why: str) -> Visit:
+    """Of an engine that told enough of itself to be left alone, or did not answer at all."""
+    has_refused = told.is_refusal
+    return Visit(
+        asked=asked,
+        url=told.url if has_refused else asked.address.base_url,
+        exposition=told.exposition if has_refused else None,
+        samples=None,
+        found=contract if told.is_of_engine else None,
+        is_prometheus=False,
+        version=told.version,
+        reply=told.exposition.reply,
+        why_unread=None if has_refused else why,
+    )

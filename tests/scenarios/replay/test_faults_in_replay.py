@@ -143,8 +143,6 @@ BLIND = {
 }
 TICKS_TO_NORMAL = 2
 STEP_REPLICAS = 1
-NOISE_REPLICAS = {"series-contradicting": 2}
-"""What was refused stays unknown: two ticks later half a minute of arrivals stands for the level."""
 """Of need, up or down: noise of a demand at the border between two counts."""
 
 
@@ -204,7 +202,7 @@ def test_two_ticks_after_the_fault_enough_is_wanted_again(name: str, plain: Stor
 def test_two_ticks_after_the_fault_as_much_is_needed_as_without(name: str, plain: Story) -> None:
     for look, usual in after_the_fault(name, plain):
         assert look.needed is not None
-        assert abs(look.needed - usual) <= NOISE_REPLICAS.get(name, STEP_REPLICAS)
+        assert abs(look.needed - usual) <= STEP_REPLICAS
 
 
 def after_the_fault(name: str, plain: Story) -> Iterator[tuple[Look, int]]:

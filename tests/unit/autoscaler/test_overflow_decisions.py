@@ -17,6 +17,7 @@ from autoscaler.model.inputs import Inputs
 from autoscaler.model.overflow import OverflowState
 from autoscaler.model.state import TokenGapTotals
 from collector.model.catalogue import AuthorityLevel, Mode
+from collector.model.history import Signal
 from collector.model.replica import ReplicaState
 from foresail.news import LastRecorded
 from support.builders import (
@@ -173,6 +174,29 @@ def test_requests_at_the_overflow_and_the_backlog(has_capacity: bool, backlog: f
     )
     found = assess(of.catalogue.services[0], inputs=of)
     assert found.backlog_requests == backlog
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "has_overflow", "completed"),
+    [
+        pytest.param(1.5, True, 0.5, id="only-what-replicas-did"),
+        pytest.param(0.0, True, 2.0, id="nothing-elsewhere"),
+        pytest.param(9.0, True, 0.0, id="never-below-none"),
+        pytest.param(None, True, None, id="not-told-is-not-none"),
+        pytest.param(None, False, 2.0, id="without-an-overflow"),
+    ],
+)
+def test_what_an_overflow_completes_says_nothing_about_our_replicas(
+    elsewhere: float | None, has_overflow: bool, completed: float | None
+) -> None:
+    bins = steady(2.0)
+    if elsewhere is not None:
+        told = steady(elsewhere)[Signal.COMPLETED_REQUESTS]
+        bins = {**bins, Signal.OVERFLOW_COMPLETED_REQUESTS: told}
+    service = make_service(overflow=make_overflow() if has_overflow else None)
+    of = replace(inputs(service=service), history=make_history({CHAT: bins}))
+    found = assess(service, inputs=of)
+    assert found.completed_requests_per_second == completed
 
 
 def test_what_the_overflow_answers_alone_still_asks_for_a_replica() -> None:

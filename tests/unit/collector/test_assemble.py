@@ -47,6 +47,7 @@ def test_the_gateway_tells_the_traffic_of_a_service():
         in_flight=2,
         held=1,
         overflow=(30, 8, 1),
+        completed_elsewhere=3,
         ttft=(("0.5", 3), ("1", 4), ("+Inf", 5)),
     )
     view = snapshot_of(page, at=101.0).service(CHAT)
@@ -62,6 +63,7 @@ def test_the_gateway_tells_the_traffic_of_a_service():
         "in_flight_requests": 2,
         "held_requests": 1,
         "oldest_held_seconds": 0,
+        "overflow_completed_requests_total": 3,
         "overflow_prompt_tokens_total": 30,
         "overflow_output_tokens_total": 8,
         "overflow_in_flight_requests": 1,

@@ -183,6 +183,24 @@ def test_rounding_of_weighted_buckets_is_no_restart():
     assert increase(found, Signal.TIME_TO_FIRST_TOKEN_JUDGED_EVENTS) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("has_overflow", [True, False], ids=["declared", "not-declared"])
+def test_what_an_overflow_completes_is_told_apart_from_what_replicas_do(has_overflow: bool) -> None:
+    overflow = make_overflow() if has_overflow else None
+    catalogue = make_catalogue(replace(make_service(), overflow=overflow))
+
+    def looked(at: float, **counted: float) -> Snapshot:
+        page = answered("gateway", gateway_page(**counted), at=at)
+        return snapshot_of(page, at=at + 1, catalogue=catalogue)
+
+    found = between(
+        looked(100, completed=10, completed_elsewhere=4),
+        looked(105, completed=18, completed_elsewhere=9),
+        catalogue,
+    )
+    assert increase(found, Signal.COMPLETED_REQUESTS) == 8
+    assert increase(found, Signal.OVERFLOW_COMPLETED_REQUESTS) == (5 if has_overflow else None)
+
+
 @pytest.mark.parametrize(
     ("overflow", "tokens"),
     [

@@ -111,12 +111,19 @@ class World:
         )
 
     def arrived(self):
+        return float(self.arrivals().sums.sum())
+
+    def covered_seconds(self):
+        """How much of the last ten minutes was measured."""
+        return float(self.arrivals(window_seconds=600).covered_seconds.sum())
+
+    def arrivals(self, *, window_seconds=60):
         history = self.store.history(
             services=[CHAT],
-            window_seconds=60,
+            window_seconds=window_seconds,
             now_timestamp_seconds=self.clock.timestamp_seconds(),
         )
-        return float(history.signals[Signal.ARRIVED_REQUESTS].sums.sum())
+        return history.signals[Signal.ARRIVED_REQUESTS]
 
 
 async def test_a_round_reads_all_ports_into_one_snapshot():
@@ -153,7 +160,37 @@ async def test_what_was_counted_before_the_clock_was_set_is_still_known(by):
     await world.clock.advance(5)
     snapshot = await world.observer.observe()
     assert any("clock was set" in each.message for each in snapshot.problems)
+    assert snapshot.clock_set_by_seconds == by
     assert world.arrived() == 7
+    await world.clock.advance(5)
+    assert (await world.observer.observe()).clock_set_by_seconds == 0.0
+
+
+async def test_the_time_that_a_machine_slept_is_not_counted_as_a_quiet_one():
+    """Monotonic time stands still meanwhile, so it looks like a clock that was set."""
+    world = World()
+    await world.observer.observe()
+    await world.clock.advance(5)
+    world.reader.pages["gateway"] = gateway_page(arrived=8)
+    await world.observer.observe()
+    world.clock.set_by(8 * 3600.0)
+    await world.clock.advance(5)
+    world.reader.pages["gateway"] = gateway_page(arrived=9)
+    snapshot = await world.observer.observe()
+    assert any("or it slept" in each.message for each in snapshot.problems)
+    assert world.covered_seconds() == 5.0
+    await world.clock.advance(5)
+    world.reader.pages["gateway"] = gateway_page(arrived=11)
+    await world.observer.observe()
+    assert (world.arrived(), world.covered_seconds()) == (9, 10.0)
+
+
+async def test_a_clock_that_is_set_between_the_first_two_looks_is_noticed():
+    world = World()
+    await world.observer.observe()
+    world.clock.set_by(3600.0)
+    await world.clock.advance(5)
+    assert (await world.observer.observe()).clock_set_by_seconds == 3600.0
 
 
 async def test_a_silent_source_is_counted_and_does_not_blind_the_others():

@@ -108,6 +108,16 @@ async def test_an_event_enters_the_state_at_the_next_tick_which_comes_at_once(
         assert [each["message"] for each in told] == ["chat-1: no such model"]
 
 
+async def test_what_is_known_moves_with_a_clock_that_is_set_and_only_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as loop:
+        loop.controller.on_event(FAILED_START)
+        await loop.clock.advance(0.3)
+        loop.world.clock_set_by_seconds = 3600.0
+        await loop.clock.advance(30.0)
+        failed = loop.controller.state.variant(CHAT, LLAMA).last_start_failure_timestamp_seconds
+        assert failed == NOW + 3600.0
+
+
 async def test_a_held_request_is_decided_on_at_once(tmp_path: Path) -> None:
     async with running(tmp_path) as loop:
         await loop.clock.advance(3.0)
@@ -377,6 +387,23 @@ async def test_the_second_look_of_the_executor_is_a_fresh_one(tmp_path: Path) ->
         loop.world.held = 0
         await loop.clock.advance(0.0)
         assert await loop.controller.recheck.refusal(entry) is None  # one answer per decision
+
+
+async def test_a_clock_that_the_second_look_finds_set_moves_what_is_known_as_well(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as loop:
+        loop.world.held = 1
+        await loop.clock.advance(15.0)
+        (decision,) = loop.executor.submitted
+        loop.controller.on_event(FAILED_START)
+        await loop.clock.advance(0.3)
+        loop.world.clock_set_by_seconds = -3600.0
+        entry = make_entry(Phase.PREPARED, decision_id=decision.decision_id)
+        await loop.controller.recheck.refusal(entry)
+        await loop.clock.advance(15.0)
+        failed = loop.controller.state.variant(CHAT, LLAMA).last_start_failure_timestamp_seconds
+        assert failed == NOW - 3600.0
 
 
 async def test_what_was_learned_is_known_to_the_executor(tmp_path: Path) -> None:

@@ -78,8 +78,15 @@ async def test_what_is_not_told_has_no_sample():
     assert "foresail_engine_running_requests" not in told
 
 
+def llama_cpp(build, **props):
+    """One that says it is of this build; `is_sleeping=None`: a build that cannot sleep when idle."""
+    told = {"endpoint_metrics": True, "total_slots": 2, "is_sleeping": False, "build_info": build}
+    told = {key: value for key, value in {**told, **props}.items() if value is not None}
+    return {**played_answers.llama_cpp(), "/props": written(told)}
+
+
 async def test_llama_cpp_tells_slots_busy_and_waiting():
-    told = await samples(AdminApi.LLAMA_CPP, played_answers.llama_cpp())
+    told = await samples(AdminApi.LLAMA_CPP, llama_cpp("b11549-0123abc"))
     assert told["foresail_engine_model_slots"] == {("tiny",): 2}
     assert told["foresail_engine_running_requests"] == {(): 2}
     assert told["foresail_engine_waiting_requests"] == {(): 6}
@@ -130,19 +137,30 @@ async def test_without_engines_the_page_has_no_series_of_them():
 
 
 @pytest.mark.parametrize(
-    ("build", "may_read"),
+    ("answers", "why"),
     [
-        pytest.param("b11549-0123abc", True, id="left-asleep"),
-        pytest.param("b7400-0123abc", False, id="woken-by-its-metric-page"),
-        pytest.param("b0-unknown", True, id="unknown-counts-as-assumed"),
+        pytest.param(llama_cpp("b11549-0123abc"), None, id="left-asleep"),
+        pytest.param(
+            llama_cpp("b7400-0123abc"), "not read in build b7400-0123abc", id="woken-by-it"
+        ),
+        pytest.param(llama_cpp("b0-unknown"), "its build is not known", id="unknown-may-wake"),
+        pytest.param(llama_cpp(None), "its build is not known", id="not-told"),
+        pytest.param(llama_cpp("b6000", is_sleeping=None), None, id="cannot-sleep"),
+        pytest.param(
+            llama_cpp("b0-unknown", is_sleeping=None), None, id="unknown-and-cannot-sleep"
+        ),
+        pytest.param(
+            llama_cpp("b0-unknown", is_sleeping="no"), "its build is not known", id="nonsense"
+        ),
     ],
 )
-async def test_a_metric_page_is_read_only_where_that_wakes_nothing(build, may_read):
-    props = {"endpoint_metrics": True, "total_slots": 2, "is_sleeping": False, "build_info": build}
-    answers = {**played_answers.llama_cpp(), "/props": written(props)}
+async def test_a_metric_page_is_read_only_where_that_keeps_no_model_awake(answers, why):
     async with playing(answers) as engine:
-        await page_of(WatchedEngine(api=AdminApi.LLAMA_CPP, base_url=engine.url))
-    assert ("GET /metrics" in engine.asked) is may_read
+        look = await page_of(WatchedEngine(api=AdminApi.LLAMA_CPP, base_url=engine.url))
+    assert ("GET /metrics" in engine.asked) is (why is None)
+    assert ("foresail_engine_running_requests{" in look.page) is (why is None)
+    told = [each.message for each in look.problems if "metric page" in each.message]
+    assert [why in each for each in told] == ([True] if why else [])
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_an_absolute_rate_is_the_least_of_every_scenario_to_the_end() -> None:
     service = make_service(calendar=(event(begins_in=-3500.0, requests_per_second=3.0),))
     raised, _ = asked(service, forecast=make_forecast(2.0, factors=(0.5, 1.0, 2.0)))
     assert raised is not None
-    assert [raised.at(deviates) for deviates in (-3.0, 0.0)] == [make_rates(3.0)] * 2
+    assert [raised.times(factor) for factor in (0.1, 1.0)] == [make_rates(3.0)] * 2
     assert raised.upper == make_rates(4.0)
 
 

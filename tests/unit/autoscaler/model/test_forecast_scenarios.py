@@ -31,7 +31,7 @@ def test_the_factor_at_a_deviate(
     assert factor_at(factors, deviates) == pytest.approx(factor)
 
 
-def test_a_forecast_at_a_deviate_keeps_its_mix() -> None:
-    at = make_forecast(2.0, factors=FIVE).at(0.0)
-    assert (at.requests_per_second, at.prompt_tokens_per_second) == (2.0, 200.0)
+def test_a_multiple_of_a_forecast_keeps_its_mix() -> None:
+    much = make_forecast(2.0, factors=FIVE).times(1.5)
+    assert (much.requests_per_second, much.prompt_tokens_per_second) == (3.0, 300.0)
     assert make_forecast(2.0, factors=FIVE).upper.requests_per_second == 4.0

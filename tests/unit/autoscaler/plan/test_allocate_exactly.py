@@ -7,13 +7,14 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.plan.allocate import Allocation, Bid, Budgets, Key, allocate, rank
 from autoscaler.plan.allocate_exactly import MAX_BIDS, Inexact, allocate_exactly, worth
-from autoscaler.plan.share import share
+from autoscaler.plan.share import MAX_EXACT_BIDS, Effort, share
 from collector.model.ids import PoolName, QuotaName, ServiceName, VariantName
 from support.builders import BOX
 
@@ -33,6 +34,31 @@ def bid(service: str, *, index: int = 0, **fields: Any) -> Bid:
         **fields,
     }
     return Bid(service=ServiceName(service), index=index, **given)
+
+
+def hard(pool: str, *, count: int = 60) -> list[Bid]:
+    """Nearly equal values per byte, in sizes that fit together badly: no proof within MAX_NODES."""
+    rng = np.random.default_rng(1)
+    sizes = [int(each) * 7919 for each in rng.integers(1000, 2000, count)]
+    values = [size * float(f) for size, f in zip(sizes, rng.uniform(1.0, 1.01, count), strict=True)]
+    return [
+        bid(f"{pool}-{n}", pool=PoolName(pool), memory_bytes=size, value_per_hour=value)
+        for n, (size, value) in enumerate(zip(sizes, values, strict=True))
+    ]
+
+
+def test_after_a_search_without_proof_nothing_more_is_searched_in_the_tick() -> None:
+    offered = [*hard("one"), *hard("two")]
+    budgets = Budgets(
+        pool_bytes={
+            PoolName(name): sum(b.memory_bytes for b in hard(name)) // 2 for name in ("one", "two")
+        }
+    )
+    effort = Effort()
+    inexact = share(offered, budgets=budgets, effort=effort).inexact
+    assert (effort.has_failed, effort.left_bids) == (True, MAX_EXACT_BIDS - 60)
+    assert set(inexact) == {each.service for each in offered}
+    assert set(inexact.values()) == {Inexact.NO_PROOF}
 
 
 def granted(allocation: Allocation) -> dict[str, int]:

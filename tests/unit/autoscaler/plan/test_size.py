@@ -33,18 +33,17 @@ def test_each_replica_is_loaded_to_the_target_at_most(demand: float, replicas: i
 
 
 @pytest.mark.parametrize(
-    ("deviates", "replicas"),
+    ("factor", "replicas"),
     [
-        pytest.param(-0.5, 3, id="budget-unspent"),  # 2.62 of work
-        pytest.param(0.0, 4, id="the-median"),  # 3.0
-        pytest.param(0.9674215661017014, 5, id="the-highest-scenario"),  # 4.5
-        pytest.param(1.5, 6, id="beyond-it-as-steep-as-before"),  # 5.33
-        pytest.param(3.0, 9, id="budget-overspent"),  # 7.65
+        pytest.param(0.8, 3, id="less-than-the-median"),  # 2.4 of work
+        pytest.param(1.0, 4, id="the-median"),  # 3.0
+        pytest.param(1.5, 5, id="the-highest-scenario"),  # 4.5
+        pytest.param(2.5, 9, id="far-above-it"),  # 7.5
     ],
 )
-def test_the_forecast_is_sized_for_at_the_headroom(deviates: float, replicas: int) -> None:
+def test_the_forecast_is_sized_for_with_the_headroom(factor: float, replicas: int) -> None:
     forecast = make_forecast(3.0, factors=(0.75, 1.0, 1.5))  # P17, P50, P83
-    assessment = make_assessment(demand=1.0, forecast=forecast, headroom_deviates=deviates)
+    assessment = make_assessment(demand=1.0, forecast=forecast, headroom_factor=factor)
     need = size(assessment, control=CONTROL)
     assert need.scenario_works == pytest.approx((2.25, 3.0, 4.5))
     assert need.replicas == replicas

@@ -5,7 +5,7 @@ import pytest
 from autoscaler.plan.size import size
 from autoscaler.plan.value import replica_values_per_hour, shortfall_ratio
 from collector.model.catalogue import Control
-from support.builders import make_assessment, make_fleet
+from support.builders import make_assessment, make_fleet, make_rates
 
 CONTROL = Control()  # 0.9 of a lower bound of 1 when sizing up
 
@@ -61,6 +61,20 @@ def test_a_held_request_is_worth_twice_when_a_start_is_due(
 
 def test_replicas_of_unknown_worth_count_in_full() -> None:
     assert values({"serving": 2}, count=3) == pytest.approx((60.0, 60.0, 0.0))
+
+
+def test_the_only_replica_of_a_long_queue_is_worth_what_it_would_be_if_that_was_held() -> None:
+    backlog = make_rates(200.0)
+    fields = {
+        "serving": 1,
+        "demand": 2.0,
+        "backlog_requests": 2000.0,
+        "backlog_tokens": backlog,
+        "oldest_held_seconds": 500.0,
+    }
+    first, second = values(fields, count=2)
+    assert first == pytest.approx(60.0)
+    assert second < 1.0
 
 
 def test_a_held_request_does_not_make_the_other_replicas_worthless() -> None:

@@ -99,6 +99,17 @@ def test_contradicting_series_are_refused_and_the_others_repeated_in_their_order
     assert isinstance(refused.replicas[0].waiting_requests, Missing)
 
 
+def test_of_what_is_refused_the_last_value_stays_as_in_the_collector() -> None:
+    before, seen = make_seen(at=NOW), make_seen(60.0, at=NOW + DARK_SECONDS)
+    for _ in range(2):  # as stale as before at the second look
+        before = repeated(seen, fault=SeriesFault.CONTRADICTING, before=before)
+    reading = before.services[0].traffic.arrived_requests_total
+    assert isinstance(reading, Stale)
+    assert (reading.value, reading.observed_timestamp_seconds) == (100.0, NOW)
+    assert isinstance(before.replicas[0].waiting_requests, Stale)
+    assert isinstance(before.replicas[0].memory_bytes, Fresh)
+
+
 def test_a_reading_that_is_missing_already_stays_as_it_is() -> None:
     unread = Missing(reason=MissingReason.ASLEEP, source="engine")
     view = replace(make_replica_view(), running_requests=unread)

@@ -17,6 +17,7 @@ NAMES = {
     "foresail_output_tokens",
     "foresail_overflow_open",
     "foresail_overflow_requests",
+    "foresail_overflow_requests_completed",
     "foresail_overflow_prompt_tokens",
     "foresail_overflow_output_tokens",
     "foresail_overflow_requests_in_flight",

@@ -113,7 +113,7 @@ def test_the_only_service_needs_no_name_and_names_are_escaped():
     [
         pytest.param(["a", "b"], None, "has 2 services of vLLM in this time; say one with --service: a, b", id="several"),
         pytest.param(["a"], "c", "--service c: Prometheus has no vLLM of that model_name in this time; found: a", id="unknown"),
-        pytest.param([], None, "has 0 services of vLLM in this time; say one with --service: none", id="none"),
+        pytest.param([], None, "has no series of vLLM in this time; give one that scrapes it", id="none"),
     ],
 )  # fmt: skip
 def test_a_service_that_is_not_clear_is_asked_for(names, asked, said):

@@ -57,6 +57,32 @@ WRONG_USE = {
         "Invalid value for --kind: 'x' is not one of: decision, effect, outcome; see `foresail ledger "
         "show --help`",
     ),
+    "a number too small": (
+        ["demo", "--minutes", "-1"],
+        "--minutes -1: must be greater than or equal to 0.2; see `foresail demo --help`",
+    ),
+    "no number": (
+        ["emulate", "--count", "x"],
+        "--count x: must be a valid integer; see `foresail emulate --help`",
+    ),
+    "options that do not go together": (
+        ["demo", "--live"],
+        "--live goes with --fleet; without both, engines are real; see `foresail demo --help`",
+    ),
+    "a duration without its unit": (
+        ["backtest", "--trace", "x", "--ttft", "1"],
+        "--ttft 1: must be a duration with its unit, above 0 and at most 400d, such as 250ms, 90s, "
+        "1h30m or 14d",
+    ),
+    "a negative duration": (
+        ["backtest", "--trace", "x", "--provision", "-5s"],
+        "--provision -5s: must be a duration with its unit, above 0 and at most 400d, such as 250ms, "
+        "90s, 1h30m or 14d",
+    ),
+    "a share as it was typed": (
+        ["backtest", "--trace", "x", "--target", "99"],
+        "--target 99: must be a share above 0% and under 100%, such as 99% or 0.99",
+    ),
     "no settings": (
         ["list", "--settings", "none.yaml"],
         "none.yaml: there is no such file; `foresail init` writes one to start from",
@@ -95,6 +121,45 @@ def test_every_problem_of_a_file_is_a_line_of_its_own(
         f"foresail: {tmp_path}/catalogue.yaml:19: services.chat.variants.llama.slots is 0, must be at "
         "least 1",
     ]
+
+
+def test_up_starts_nothing_for_a_catalogue_that_the_controller_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = CATALOGUE.replace("slots: 4", "slots: 0")
+    path = write_desk(tmp_path, settings="controller: {port: 1}\n", catalogue=text)
+    assert main(["up", "-s", str(path)], environ={}) == 2
+    captured = capsys.readouterr()
+    assert captured.err == (
+        f"foresail: {tmp_path}/catalogue.yaml:19: services.chat.variants.llama.slots is 0, must be at "
+        "least 1\n"
+    )
+    assert captured.out == ""
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["catalogue.yaml", "foresail.yaml"]
+
+
+def test_a_setup_that_never_ran_says_so_in_place_of_a_missing_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_desk(tmp_path, settings="controller: {port: 1}\n")
+    assert main(["list", "-s", str(path)], environ={}) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "no controller at 127.0.0.1:1, none has run here yet; this is what the catalogue declares"
+    )
+
+
+def test_doctor_says_each_next_step_once_and_corrects_no_file_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = CATALOGUE.replace("version: 1", "version: 9").replace("slots: 4", "slots: 0")
+    path = write_desk(tmp_path, settings="controller: {port: 1}\n", catalogue=text)
+    assert main(["doctor", "-s", str(path)], environ={}) == 1
+    assert capsys.readouterr().out.count("next (catalogue): correct this line") == 1
+    assert main(["doctor", "-s", str(tmp_path / "none.yaml")], environ={}) == 1
+    said = capsys.readouterr().out
+    assert "there is no such file; `foresail init` writes one" in said
+    assert "next (settings): run this in its folder, or say where it is with --settings" in said
+    assert "correct this line" not in said
 
 
 def test_a_defect_says_that_it_is_one_and_how_to_see_more() -> None:
@@ -203,3 +268,13 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert ended.stderr == ""
+
+
+def test_init_into_a_file_says_that_it_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "desk").write_text("mine")
+    assert main(["init", str(tmp_path / "desk")], environ={}) == 2
+    assert capsys.readouterr().err == (
+        f"foresail: {tmp_path}/desk cannot be made a folder: File exists; name another one\n"
+    )

@@ -68,6 +68,16 @@ def test_records_are_shown(desk: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [record["body"]["replica_id"] for record in records] == ["chat-1", "chat-2"]
 
 
+def test_no_record_of_a_kind_is_told_beside_the_output(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = desk.parent / ".foresail" / "ledger.sqlite"
+    assert main(["ledger", "show", "--file", str(path), "--kind", "effect"], environ={}) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"foresail: no records of kind effect in {path}\n"
+
+
 def test_a_ledger_that_is_not_there_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

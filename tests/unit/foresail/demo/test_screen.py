@@ -55,6 +55,19 @@ def test_a_busy_desk_is_shown_with_unknown_numbers_as_unknown() -> None:
     assert "surplus" in text
 
 
+def test_on_eighty_columns_names_numbers_and_reasons_are_whole() -> None:
+    text = shown(
+        screen(busy_state(), changes=changes(), elapsed_seconds=60.0, total_seconds=180.0), width=80
+    )
+    assert "…" not in text
+    rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "S S L" in rows["chat"]
+    assert "99.6 %" in rows["chat"]
+    assert "scale in 2 → 1" in text
+    assert "fewer were enough for the whole hold" in text
+    assert "S serving, L loading, P pending, D draining" in text
+
+
 @pytest.mark.parametrize("width", [1, 20, 80, 400])
 def test_any_width_will_do(width: int) -> None:
     assert shown(
@@ -156,8 +169,22 @@ def test_the_end_tells_requests_services_decisions_and_ledger(console: Console) 
 def test_unknown_numbers_of_the_end_are_question_marks(console: Console) -> None:
     text = told(make_document(known=False), console=console)
     assert "machine ? busy" in text
-    (row,) = [line for line in text.splitlines() if line.startswith("│")]
+    (row,) = [line for line in text.splitlines() if line.startswith("chat")]
     assert row.count("?") == 5
+
+
+def test_a_miss_on_a_machine_that_was_busy_throughout_is_put_into_words(console: Console) -> None:
+    document = make_document()
+    document["machine_busy_ratio"] = 0.99
+    assert "The processor was busy" not in told(document, console=console)
+    document["services"][0]["target_ratio"] = 0.95
+    assert "The processor was busy throughout" in told(document, console=console)
+
+
+def test_the_end_fits_eighty_columns() -> None:
+    text = told(make_document(name="batch"), console=Console(file=StringIO(), width=80))
+    assert "always on" in text.splitlines()[2]
+    assert "…" not in text
 
 
 def test_a_broken_ledger_is_told(console: Console) -> None:

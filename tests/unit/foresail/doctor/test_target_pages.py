@@ -1,12 +1,12 @@
 """What the doctor says of metric pages: recorded ones are well, and each planted fault is named."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from collector.clock import VirtualClock
 from collector.contract.loader import load_contracts
 from collector.model.catalogue import Sli
 from collector.ports import Exposition, Reply, ScrapeTarget
@@ -58,11 +58,16 @@ class OneServer:
 
 
 async def examined(
-    server: OneServer, *, engine: str | None = None, **question: object
+    server: OneServer,
+    *,
+    engine: str | None = None,
+    url: str = "http://h",
+    asked: Mapping[str, bool] | None = None,
+    **question: object,
 ) -> TargetReport:
     declared = next((each for each in EVERY if each.engine == engine), None)
-    asked = Asked(address=address_of("http://h"), declared=declared)
-    visitor = Visitor(reader=server, clock=VirtualClock(NOW), contracts=CONTRACTS)
+    asked = Asked(address=address_of(url), declared=declared, **(asked or {}))
+    visitor = Visitor(reader=server, contracts=CONTRACTS)
     reports = await examine_targets(
         [Question(asked=asked, **question)],  # type: ignore[arg-type]  # a test names what differs
         visitor=visitor,
@@ -350,7 +355,84 @@ async def test_no_path_is_asked_that_could_change_an_engine() -> None:
     assert "/metrics" not in trt.asked  # it would take the iterations away from its reader
     unknown = OneServer({})
     await examined(unknown)
-    assert unknown.asked == ["/prometheus/metrics", "/metrics", "/api/version"]
+    assert unknown.asked == ["/props", "/prometheus/metrics", "/metrics", "/api/version"]
+
+
+def props(build: str | None, *, sleeps: bool = True) -> str:
+    """What llama.cpp's server tells of itself; builds that cannot sleep do not say whether they do."""
+    told = {"build_info": build, "is_sleeping": False if sleeps else None}
+    return json.dumps({key: value for key, value in told.items() if value is not None})
+
+
+UNKNOWN = "its build is not known, so its metric page is not read: older builds keep a model awake"
+PAGES = {
+    "safe-build": (props("b11549-0123abc"), {}, None),
+    "older-build": (
+        props("b7400-0123abc"),
+        {},
+        "its metric page is not read in build b7400-0123abc",
+    ),
+    "unknown-build": (props("b0-unknown"), {}, UNKNOWN),
+    "without-sleep": (props("b6000", sleeps=False), {}, None),
+    "unknown-without-sleep": (props("b0-unknown", sleeps=False), {}, None),
+    "ours-without-sleep": (props("b0-unknown"), {"is_known_awake": True}, None),
+    "ours-and-old": (props("b7400"), {"is_known_awake": True}, "not read in build b7400"),
+    "by-hand": (props("b0-unknown"), {"reads_anyway": True}, None),
+    "no-such-path": (None, {}, None),
+}
+
+
+@pytest.mark.parametrize(("told", "asked", "why"), PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("engine", [None, "llama_cpp"], ids=["any", "declared"])
+async def test_a_page_that_may_keep_a_model_awake_is_left_alone_and_that_is_said(
+    told: str | None, asked: Mapping[str, bool], why: str | None, engine: str | None
+) -> None:
+    server = OneServer({"/metrics": LLAMA, **({"/props": told} if told else {})})
+    report = await examined(server, engine=engine, asked=asked)
+    assert (report.engine, report.http_status) == ("llama_cpp", 200)
+    if why is None:
+        assert kinds(report) == []
+        assert report.signals
+    else:
+        assert "/metrics" not in server.asked
+        assert kinds(report) == [("problem", "left_alone", None)]
+        assert why in report.findings[0].message
+        assert "--read-anyway" in (report.findings[0].next_step or "")
+
+
+async def test_the_build_is_asked_beside_a_page_that_has_a_path_of_its_own() -> None:
+    server = OneServer({"/a/metrics": LLAMA, "/a/props": props("b7400")})
+    report = await examined(server, url="http://h/a/metrics")
+    assert kinds(report) == [("problem", "left_alone", None)]
+    assert server.asked == ["/a/props"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param('{"is_sleeping": false}', "left_alone", id="no-build-told"),
+        pytest.param("<html>", "left_alone", id="no-json"),
+    ],
+)
+async def test_a_declared_one_that_tells_no_build_is_left_alone(answer: str, kind: str) -> None:
+    server = OneServer({"/metrics": LLAMA, "/props": answer})
+    report = await examined(server, engine="llama_cpp")
+    assert kinds(report) == [("problem", kind, None)]
+    assert server.asked == ["/props"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(None, "unreachable"), (401, "permission"), (503, "left_alone")],
+    ids=["nobody-there", "a-key", "loading"],
+)
+async def test_a_declared_one_that_does_not_answer_about_its_build(
+    status: int | None, kind: str
+) -> None:
+    server = OneServer({"/metrics": LLAMA}, status=status)
+    report = await examined(server, engine="llama_cpp")
+    assert kinds(report) == [("problem", kind, None)]
+    assert server.asked == ["/props"]
 
 
 @pytest.mark.parametrize(
@@ -382,3 +464,9 @@ async def test_a_prometheus_says_what_it_scrapes_and_what_it_cannot_read() -> No
         ),
         (Status.WARNING, "it cannot read http://10.0.0.8:8000/metrics: refused"),
     ]
+
+
+async def test_a_server_that_nobody_reaches_is_named_as_it_was_typed() -> None:
+    report = await examined(OneServer({}, status=None))
+    assert report.url == "http://h"
+    assert [each.message for each in report.findings] == ["http://h: refused"]

@@ -7,20 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.clock import VirtualClock
+from collector.catalogue_file import read_catalogue
 from collector.contract.loader import load_contracts
 from collector.errors import ConfigurationError
+from collector.gateway.admin import ADMIN_SOCKET
+from collector.gateway.routes_file import write_routes
 from collector.model.catalogue import Sli
 from collector.model.contract import VersionRange
 from collector.ports import Exposition, Reply
 from foresail.doctor.targets import Address, TargetReport, address_of, thresholds_of
 from foresail.doctor.targets.address import refuse_unsafe_path
-from foresail.doctor.targets.catalogue_targets import prometheus_question
+from foresail.doctor.targets.catalogue_targets import prometheus_question, running_questions
 from foresail.doctor.targets.examination import Question, examine_targets
 from foresail.doctor.targets.prometheus import check_prometheus
 from foresail.doctor.targets.versions import KnownVersion, evident_versions, range_text
 from foresail.doctor.targets.visit import Asked, Visitor
 from foresail.settings import read_settings
+from support.files import CATALOGUE, write_desk
+from support.gateways import replica_route, service_route, table
 
 CONTRACTS = load_contracts()
 EVERY = (*CONTRACTS.engines.values(), *CONTRACTS.exporters.values())
@@ -81,6 +85,31 @@ def test_a_prometheus_that_cannot_be_asked_from_here_is_not_called_unreachable(
     path = tmp_path / "foresail.yaml"
     path.write_text(f"prometheus:\n  url: https://p:9090\n  {line}\n", encoding="utf-8")
     assert bool(prometheus_question(read_settings(path, {}))) is is_asked
+
+
+@pytest.mark.parametrize(
+    ("word", "is_known_awake"),
+    [
+        pytest.param("--ctx-size", True, id="without-sleep"),
+        pytest.param("--sleep-idle-seconds", False, id="with-sleep"),
+    ],
+)
+def test_a_replica_of_ours_is_known_awake_unless_it_is_started_to_sleep(
+    tmp_path: Path, word: str, is_known_awake: bool
+) -> None:
+    text = CATALOGUE.replace("llama-server, --port", f"llama-server, {word}, '60', --port")
+    settings = read_settings(write_desk(tmp_path, catalogue=text), {})
+    settings.state_dir.mkdir(parents=True)
+    (settings.state_dir / ADMIN_SOCKET).touch()
+    replicas = [
+        service_route(replica_route("http://h:1"), name="chat"),
+        service_route(replica_route("http://h:2"), name="embed"),  # left over: no process today
+    ]
+    write_routes(table(*replicas), state_dir=settings.state_dir)
+    catalogue = read_catalogue(settings.catalogue_path)
+    _, chat, embed = running_questions(settings, catalogue, contracts=CONTRACTS)
+    assert chat.asked.is_known_awake is is_known_awake
+    assert embed.asked.is_known_awake is False
 
 
 def test_thresholds_are_gathered_by_what_they_are_about() -> None:
@@ -144,7 +173,7 @@ def examined(page: str) -> TargetReport:
                 for each in targets
             }
 
-    visitor = Visitor(reader=OnePage(), clock=VirtualClock(), contracts=CONTRACTS)
+    visitor = Visitor(reader=OnePage(), contracts=CONTRACTS)
     question = Question(asked=Asked(address=address_of("http://h")))
     return asyncio.run(examine_targets([question], visitor=visitor))[0]
 
