@@ -16,7 +16,7 @@ from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
 from autoscaler.slo.budget import long_burn_rate, watched_ratio
 from autoscaler.slo.burn import worst_burn_rate
-from autoscaler.slo.burn_curve import burn_by_load, burn_rates
+from autoscaler.slo.burn_curve import burns
 from autoscaler.slo.headroom import allowed_burn, headroom_factor
 from autoscaler.slo.quality import doubts, unmeasured, unread
 from collector.model.catalogue import Control, Service, Variant
@@ -95,13 +95,12 @@ def _headroom(service: Service, *, forecast: Forecast | None, known: ServiceStat
     """On the point forecast; 1, which nobody uses, without one."""
     if forecast is None:
         return 1.0
-    objectives, watched = service.objectives, watched_ratio(known)
+    watched = watched_ratio(known)
     return headroom_factor(
         forecast.scenario_factors,
-        burns=burn_by_load(known.burn_curve, objectives=objectives),
-        allowed=[
-            allowed_burn(rate, watched_ratio=watched)
-            for rate in burn_rates(known.burn_curve, objectives=objectives)
+        limits=[
+            (each.by_load, allowed_burn(each.rate, watched_ratio=watched))
+            for each in burns(known.burn_curve, objectives=service.objectives)
         ],
     )
 

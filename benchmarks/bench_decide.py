@@ -25,12 +25,15 @@ from autoscaler.decide import Decided, decide  # noqa: E402
 from autoscaler.forecast.day_profile import BIN_SECONDS  # noqa: E402
 from autoscaler.model.state import (  # noqa: E402
     PROFILE_PLACES,
+    BurnCurve,
     ControllerState,
     DayProfile,
     ScaleFit,
 )
 from autoscaler.plan.allocate import Bid, Budgets  # noqa: E402
 from autoscaler.plan.share import share  # noqa: E402
+from autoscaler.slo.budget import Events  # noqa: E402
+from autoscaler.slo.burn_curve import with_look  # noqa: E402
 from collector.model.catalogue import Catalogue  # noqa: E402
 from collector.model.history import History  # noqa: E402
 from collector.model.ids import PoolName, ServiceName, VariantName  # noqa: E402
@@ -38,6 +41,7 @@ from collector.model.snapshot import Snapshot  # noqa: E402
 from support.builders import (  # noqa: E402
     NOW,
     SMALL,
+    TTFT_OBJECTIVE,
     make_catalogue,
     make_history,
     make_replica_views,
@@ -99,7 +103,9 @@ def make_scene(count: int, *, variants: int = 1) -> Scene:
             next_bin=floor((NOW - 45.0 * 60.0) / BIN_SECONDS) - 1,
         ),
     )
-    known = make_service_state(scale_fit=learned)
+    burned = Events(seconds=15.0, bad=(3.0,), judged=(100.0,))
+    curve = with_look(BurnCurve(), burned, objectives=(TTFT_OBJECTIVE,), load=0.9)
+    known = make_service_state(scale_fit=learned, burn_curve=curve)
     return Scene(
         snapshot=make_snapshot(
             services=[make_view(name) for name in names],

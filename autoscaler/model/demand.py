@@ -1,7 +1,7 @@
 """Demand and its forecast as values."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 from collector.model.history import FloatArray
@@ -98,11 +98,16 @@ def scenario_deviates(count: int) -> tuple[float, ...]:
 def factor_at(factors: tuple[float, ...], deviates: float) -> float:
     """The scenario factor that lies so many standard deviations above the median, outside the scenarios
     continued as steeply as between the outer two; at least 0."""
-    last = len(factors) - 1
-    if last == 0:
+    if len(factors) == 1:
         return factors[0]
-    places = scenario_deviates(len(factors))
-    right = min(max(sum(deviates > each for each in places), 1), last)
-    x0, x1 = places[right - 1], places[right]
-    y0, y1 = factors[right - 1], factors[right]
-    return max(0.0, y0 + (y1 - y0) * (deviates - x0) / (x1 - x0))
+    left, share = _place(len(factors), deviates)
+    low, high = factors[left], factors[left + 1]
+    return max(0.0, low + (high - low) * share)
+
+
+@lru_cache(maxsize=256)
+def _place(count: int, deviates: float) -> tuple[int, float]:
+    """(which scenario is the lower one, how far it is to the next); below 0 or above 1 outside of all."""
+    places = scenario_deviates(count)
+    left = min(max(sum(deviates > each for each in places), 1), count - 1) - 1
+    return left, (deviates - places[left]) / (places[left + 1] - places[left])

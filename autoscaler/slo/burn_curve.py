@@ -6,11 +6,10 @@ of the load at which an engine is busy. In: the events of one look and the load 
 per objective bad over allowed events as a curve over the load that never falls. For `headroom`.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from struct import Struct
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from autoscaler.model.state import LOAD_BINS, BurnCurve
 from autoscaler.slo.budget import Events
@@ -29,7 +28,17 @@ MAX_LOOK_SECONDS: Final = 120.0
 MAX_EVENTS: Final = 1e15
 """More than any service answers in days, and far from the end of 32-bit floats."""
 
-Counts = npt.NDArray[np.float32]
+Counts = list[list[float]]
+"""Per objective, per bin."""
+_ROW: Final = Struct(f"<{LOAD_BINS}f")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burn:
+    """How fast one objective's budget burns: bad over allowed events."""
+
+    by_load: tuple[float, ...]  # per bin, rising
+    rate: float  # at whatever load, over the memory of the curve; 1 while nothing was judged
 
 
 def with_look(
@@ -39,40 +48,55 @@ def with_look(
     if events is None or not objectives or events.seconds > MAX_LOOK_SECONDS:
         return curve
     keep = 0.5 ** (events.seconds / HALF_LIFE_SECONDS)
-    bad, judged = counts(curve, objectives=objectives)
-    bad, judged = bad * np.float32(keep), judged * np.float32(keep)
     place = min(LOAD_BINS - 1, int(max(load, 0.0) / LOAD_STEP))
-    bad[:, place] += np.minimum(events.bad, MAX_EVENTS)
-    judged[:, place] += np.minimum(events.judged, MAX_EVENTS)
-    return replace(curve, key=_key(objectives), bad=_packed(bad), judged=_packed(judged))
-
-
-def counts(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[Counts, Counts]:
-    """(bad, judged) events per objective and bin, shapes (n_objectives, LOAD_BINS); none where other
-    objectives were watched."""
-    shape = (len(objectives), LOAD_BINS)
-    if curve.key != _key(objectives):
-        return np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    return _unpacked(curve.bad, shape), _unpacked(curve.judged, shape)
-
-
-def burn_by_load(
-    curve: BurnCurve, *, objectives: tuple[Objective, ...]
-) -> tuple[tuple[float, ...], ...]:
-    """Burn rate per objective and bin; each rises with the load, the prior filling what was not seen."""
     bad, judged = counts(curve, objectives=objectives)
-    return tuple(
-        _rising(bad[index].tolist(), judged[index].tolist(), allowed=1.0 - each.target_ratio)
-        for index, each in enumerate(objectives)
+    return replace(
+        curve,
+        key=_key(objectives),
+        bad=_counted(bad, events.bad, keep=keep, place=place),
+        judged=_counted(judged, events.judged, keep=keep, place=place),
     )
 
 
-def burn_rates(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
-    """Per objective at whatever load, over the memory of the curve; 1 while nothing was judged."""
+def _counted(counted: Counts, new: tuple[float, ...], *, keep: float, place: int) -> bytes:
+    rows = []
+    for row, events in zip(counted, new, strict=True):
+        faded = [each * keep for each in row]
+        faded[place] += min(events, MAX_EVENTS)
+        rows.append(_ROW.pack(*faded))
+    return b"".join(rows)
+
+
+def counts(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[Counts, Counts]:
+    """(bad, judged) events per objective and bin; none where other objectives were watched."""
+    if curve.key != _key(objectives):
+        none = [[0.0] * LOAD_BINS for _ in objectives]
+        return none, none
+    return _rows(curve.bad), _rows(curve.judged)
+
+
+def _rows(text: bytes) -> Counts:
+    """What is no number, or none that can be, is nothing: a damaged memory must not spread."""
+    return [
+        [each if 0.0 <= each <= MAX_EVENTS else 0.0 for each in row]
+        for row in _ROW.iter_unpack(text)
+    ]
+
+
+def burns(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[Burn, ...]:
+    """Per objective; the prior fills what was not seen."""
     bad, judged = counts(curve, objectives=objectives)
-    seen = (judged.sum(axis=1) * [1.0 - each.target_ratio for each in objectives]).tolist()
-    missed = bad.sum(axis=1).tolist()
-    return tuple(b / a if a > 0 else 1.0 for b, a in zip(missed, seen, strict=True))
+    rows = zip(bad, judged, objectives, strict=True)
+    return tuple(
+        _burn(missed, seen, allowed=1.0 - each.target_ratio) for missed, seen, each in rows
+    )
+
+
+def _burn(bad: list[float], judged: list[float], *, allowed: float) -> Burn:
+    seen = sum(judged) * allowed
+    return Burn(
+        by_load=_rising(bad, judged, allowed=allowed), rate=sum(bad) / seen if seen > 0 else 1.0
+    )
 
 
 def _rising(bad: list[float], judged: list[float], *, allowed: float) -> tuple[float, ...]:
@@ -87,25 +111,17 @@ def _rising(bad: list[float], judged: list[float], *, allowed: float) -> tuple[f
     return tuple(rate for missed, seen, bins in pools for rate in (missed / seen,) * bins)
 
 
-def burn_at(burns: tuple[float, ...], load: float) -> float:
+def burn_at(by_load: tuple[float, ...], load: float) -> float:
     """The curve at one load, straight between the middles of bins."""
     place = load / LOAD_STEP - 0.5
     if place <= 0:
-        return burns[0]
+        return by_load[0]
     left = int(place)
     if left >= LOAD_BINS - 1:
-        return burns[-1]
-    return burns[left] + (burns[left + 1] - burns[left]) * (place - left)
+        return by_load[-1]
+    return by_load[left] + (by_load[left + 1] - by_load[left]) * (place - left)
 
 
+@lru_cache(maxsize=4096)
 def _key(objectives: tuple[Objective, ...]) -> str:
     return ";".join(f"{each.sli.value}<={each.threshold_seconds}" for each in objectives)
-
-
-def _packed(values: Counts) -> bytes:
-    return values.astype("<f4").tobytes()
-
-
-def _unpacked(text: bytes, shape: tuple[int, int]) -> Counts:
-    values = np.frombuffer(text, dtype="<f4").reshape(shape).astype(np.float32)
-    return np.clip(np.nan_to_num(values, nan=0.0), 0.0, MAX_EVENTS)

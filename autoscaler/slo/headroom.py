@@ -24,7 +24,7 @@ OUTCOMES: Final = (
 )  # fmt: skip
 """(deviate, share) of slices of a normal distribution with cuts at -1, 0, 0.67, 1.28 and 1.645. The last
 stands at the P97.5 and not at its mean: what lies beyond is rarer than forecasts can say, and dear."""
-HALVINGS: Final = 8
+HALVINGS: Final = 7
 NO_DEMAND: Final = 1e-9
 """Times the point forecast: nothing that a load could be told of."""
 TIGHTENING: Final = 0.7
@@ -44,30 +44,29 @@ def allowed_burn(burn_rate: float, *, watched_ratio: float) -> float:
 def headroom_factor(
     factors: tuple[float, ...],
     *,
-    burns: Sequence[tuple[float, ...]],
-    allowed: Sequence[float],
+    limits: Sequence[tuple[tuple[float, ...], float]],
 ) -> float:
     """What the point forecast is multiplied with; at least 0, and 0 only where no demand is foreseen at all.
 
-    `factors`: scenarios over the point forecast, rising, of equal weight. Per objective, `burns`: its
-    curve as `burn_curve` tells, and `allowed`: the burn to size for. Loads are counted as if the sized
+    `factors`: scenarios over the point forecast, rising, of equal weight. `limits`, per
+    objective: how fast its budget burns by load, and the burn to size for. Loads are counted as if the sized
     demand were all that replicas sustain; the target utilisation is kept free on top of it.
     """
     usual = factor_at(factors, UNJUDGED_DEVIATES)
-    if not burns or usual < NO_DEMAND:
+    if not limits or usual < NO_DEMAND:
         return usual
     outcomes = [(factor_at(factors, deviate), share) for deviate, share in OUTCOMES]
     least = factor_at(factors, MIN_DEVIATES)
     return max(
-        _least_factor(outcomes, curve=curve, allowed=burn, usual=usual, least=least)
-        for curve, burn in zip(burns, allowed, strict=True)
+        _least_factor(outcomes, by_load=by_load, allowed=allowed, usual=usual, least=least)
+        for by_load, allowed in limits
     )
 
 
 def _least_factor(
     outcomes: list[tuple[float, float]],
     *,
-    curve: tuple[float, ...],
+    by_load: tuple[float, ...],
     allowed: float,
     usual: float,
     least: float,
@@ -75,7 +74,10 @@ def _least_factor(
     """For one objective. What no replica cures is not fought: errors burn at any load."""
 
     def expected(factor: float) -> float:
-        return sum(share * burn_at(curve, demand / factor) for demand, share in outcomes)
+        burn = 0.0
+        for demand, share in outcomes:
+            burn += share * burn_at(by_load, demand / factor)
+        return burn
 
     high = MAX_STRETCH * usual
     low = max(least, high / 64.0)

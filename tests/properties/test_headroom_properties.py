@@ -42,7 +42,7 @@ def test_a_curve_that_burns_more_throughout_never_means_a_smaller_margin(
 ) -> None:
     def margin(steeper: float, burn: float) -> float:
         risen = tuple(each * steeper for each in curve)
-        return headroom_factor(factors, burns=(risen,), allowed=(burn,))
+        return headroom_factor(factors, limits=((risen, burn),))
 
     assert margin(1.0, allowed) <= margin(more, allowed) * (1 + 1e-9)
     assert margin(1.0, 1.0) <= margin(1.0, allowed) * (1 + 1e-9)
@@ -53,7 +53,7 @@ def test_the_margin_is_bounded_and_keeps_the_budget_where_replicas_can(
     factors: tuple[float, ...], curve: tuple[float, ...], allowed: float
 ) -> None:
     usual = factor_at(factors, 1.5)
-    margin = headroom_factor(factors, burns=(curve,), allowed=(allowed,))
+    margin = headroom_factor(factors, limits=((curve, allowed),))
     assert min(usual, factor_at(factors, -0.5)) <= margin <= 3.0 * usual
 
     def expected(factor: float) -> float:
@@ -90,7 +90,7 @@ def test_more_burn_never_means_fewer_replicas(
         assessment = make_assessment(
             demand=demand,
             forecast=make_forecast(demand, factors=factors),
-            headroom_factor=headroom_factor(factors, burns=(risen,), allowed=(1.0,)),
+            headroom_factor=headroom_factor(factors, limits=((risen, 1.0),)),
         )
         return size(assessment, control=Control()).unbounded_replicas
 

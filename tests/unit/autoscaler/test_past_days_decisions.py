@@ -64,10 +64,10 @@ def replicas_after(profile: DayProfile, *, weight: float, replicas: int = 3) -> 
 @pytest.mark.parametrize(
     ("profile", "weight", "expected"),
     [
-        pytest.param(DayProfile(), 1.0, 3, id="nothing-told-yet"),
-        pytest.param(BURST, 0.0, 3, id="past-days-have-not-come-true"),
+        pytest.param(DayProfile(), 1.0, 4, id="nothing-told-yet"),
+        pytest.param(BURST, 0.0, 4, id="past-days-have-not-come-true"),
         pytest.param(BURST, 0.5, 6, id="half-of-it-does"),
-        pytest.param(BURST, 1.0, 8, id="all-of-it-does"),
+        pytest.param(BURST, 1.0, 9, id="all-of-it-does"),
         pytest.param(LULL, 1.0, 3, id="a-lull-takes-nothing-away-from-what-is-asked-now"),
     ],
 )

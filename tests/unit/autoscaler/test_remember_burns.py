@@ -55,9 +55,9 @@ def bins(known: ControllerState) -> dict[int, tuple[int, int]]:
     """(missed, judged) by tenth of the load."""
     bad, judged = counts(known.service(CHAT).burn_curve, objectives=(TTFT_OBJECTIVE,))
     return {
-        place: (round(float(bad[0, place])), round(float(judged[0, place])))
+        place: (round(bad[0][place]), round(judged[0][place]))
         for place in range(LOAD_BINS)
-        if judged[0, place]
+        if judged[0][place]
     }
 
 

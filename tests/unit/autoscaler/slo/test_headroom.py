@@ -34,11 +34,11 @@ def test_less_is_allowed_while_the_budget_is_overspent(
 
 
 def test_without_objectives_the_p93_is_provided_for() -> None:
-    assert headroom_factor(FIVE, burns=(), allowed=()) == USUAL
+    assert headroom_factor(FIVE, limits=()) == USUAL
 
 
 def test_of_no_demand_there_is_no_margin() -> None:
-    assert headroom_factor((0.0,) * 5, burns=(cliff(9),), allowed=(1.0,)) == 0.0
+    assert headroom_factor((0.0,) * 5, limits=((cliff(9), 1.0),)) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -53,22 +53,22 @@ def test_of_no_demand_there_is_no_margin() -> None:
     ],
 )
 def test_the_least_margin_that_keeps_the_budget(curve: tuple[float, ...], factor: float) -> None:
-    found = headroom_factor(FIVE, burns=(curve,), allowed=(1.0,))
+    found = headroom_factor(FIVE, limits=((curve, 1.0),))
     assert found == pytest.approx(factor, rel=0.03)
 
 
 @pytest.mark.parametrize("burn", [2.0, 100.0])
 def test_what_no_replica_cures_is_not_fought(burn: float) -> None:
     """Errors burn at any load."""
-    assert headroom_factor(FIVE, burns=((burn,) * 16,), allowed=(1.0,)) <= USUAL
+    assert headroom_factor(FIVE, limits=(((burn,) * 16, 1.0),)) <= USUAL
 
 
 def test_what_is_hardly_cured_is_brought_near_the_best() -> None:
-    found = headroom_factor(FIVE, burns=(cliff(6, burn=20.0, before=4.0),), allowed=(1.0,))
+    found = headroom_factor(FIVE, limits=((cliff(6, burn=20.0, before=4.0), 1.0),))
     assert USUAL < found < 3.0 * USUAL
 
 
 def test_the_objective_that_needs_most_decides() -> None:
     tight, loose = cliff(4), cliff(9)
-    both = headroom_factor(FIVE, burns=(loose, tight), allowed=(1.0, 1.0))
-    assert both == headroom_factor(FIVE, burns=(tight,), allowed=(1.0,))
+    both = headroom_factor(FIVE, limits=((loose, 1.0), (tight, 1.0)))
+    assert both == headroom_factor(FIVE, limits=((tight, 1.0),))
