@@ -13,6 +13,7 @@ from typing import Final
 from autoscaler.errors import LedgerBusy, LedgerError
 from autoscaler.ledger.chain import LedgerRecord
 
+WAL_ATTEMPTS: Final = 20
 _APPEND_ONLY: Final = "SELECT RAISE(ABORT, 'the ledger is append-only');"
 
 SCHEMA: Final = {
@@ -60,13 +61,29 @@ def open_for_writing(path: Path, *, busy_timeout_seconds: float) -> sqlite3.Conn
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
             _create_schema(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Where two processes make a new file at once, SQLite refuses one of them without waiting; a write
+    transaction does wait, and afterwards the switch is done or free."""
+    for _ in range(WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    raise LedgerBusy("ledger: other processes open the file again and again; try again later")
 
 
 @contextmanager
@@ -152,11 +169,19 @@ def one_line_errors(path: Path) -> Iterator[None]:
 
 
 def _translated(error: sqlite3.Error, *, path: Path) -> LedgerError:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if code is not None else None  # the upper bits only refine it
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if _is_busy(error):
         return LedgerBusy(
             f"ledger: {path} is locked by another process for too long; find it with `fuser {path}`"
         )
-    step = _NEXT_STEPS.get(primary or -1, "run `foresail ledger verify`")
+    step = _NEXT_STEPS.get(_code(error), "run `foresail ledger verify`")
     return LedgerError(f"ledger: {path}: {error}; {step}")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary code; -1 without one. The upper bits only refine it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF

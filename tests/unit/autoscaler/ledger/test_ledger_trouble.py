@@ -2,7 +2,9 @@
 
 import resource
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from autoscaler.errors import LedgerBusy, LedgerError
 from autoscaler.ledger import Ledger, verify_ledger
+from autoscaler.ledger.database import open_for_writing
 from autoscaler.model.effect import Phase
 from collector.clock import VirtualClock
 from support.builders import NOW
@@ -64,3 +67,17 @@ def test_a_value_that_is_no_number_is_not_recorded(ledger: Ledger, path: Path) -
     with pytest.raises(LedgerError, match="cannot be recorded"):
         ledger.append_decision(make_decision(scale_out(), at=float("nan")), entries=())
     assert verify_ledger(path).record_count == 0
+
+
+def test_many_may_make_the_same_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite refuses a switch to WAL that another one makes, without waiting for it."""
+    openers, files = 6, 40
+    together = threading.Barrier(openers)
+
+    def opened(path: Path) -> None:
+        together.wait(timeout=20)
+        open_for_writing(path, busy_timeout_seconds=20.0).close()
+
+    with ThreadPoolExecutor(openers) as pool:
+        for number in range(files):
+            list(pool.map(opened, [tmp_path / f"{number}.db"] * openers))
