@@ -4,6 +4,7 @@ Real controller processes; the engines are small ones that some earlier controll
 """
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,8 +111,8 @@ async def test_up_that_was_asked_to_takes_the_engines_of_a_dead_controller_with_
     it: Desk,
 ) -> None:
     await left_over(it)
-    it.write_catalogue("version: 9\n")  # the controller refuses to run
-    ended = it.run("up", "--stop-engines")
+    with socket.create_server(("127.0.0.1", it.controller_port)):  # the controller cannot run
+        ended = it.run("up", "--stop-engines")
     assert ended.returncode == 1
     assert "controller refuses to run" in ended.stderr
     assert it.engine_pids() == {}
