@@ -91,10 +91,9 @@ def _burned(
     if load is None:
         return known
     overloaded = known.overloaded_timestamp_seconds
-    is_of_now = load >= 1.0 or overloaded is None or now - overloaded > OVERLOAD_ECHO_SECONDS
-    events = events_between(before.objective_totals, known.objective_totals)
-    if events is None or not is_of_now:
+    if load < 1.0 and overloaded is not None and now - overloaded <= OVERLOAD_ECHO_SECONDS:
         return known
+    events = events_between(before.objective_totals, known.objective_totals)
     curve = with_look(known.burn_curve, events, objectives=assessment.service.objectives, load=load)
     return replace(known, burn_curve=curve)
 

@@ -38,7 +38,7 @@ class Assessment:
     backlog_tokens: Rates | None  # the backlog as demand, spread over the time to drain it
     completed_requests_per_second: float | None  # by our replicas, over the level window
     burn_rate: float | None  # of the last minutes
-    long_burn_rate: float | None  # of the last day or so
+    long_burn_rate: float | None  # of the last days
     headroom_factor: float  # on the point forecast: the demand it is sized for
     idle_seconds: float | None  # since the last demand; None: unknown
     violation_price_per_minute: float

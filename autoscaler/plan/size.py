@@ -180,14 +180,15 @@ def _is_short_now(assessment: Assessment, *, parts: Parts) -> bool:
 
 
 def load_ratio(assessment: Assessment, *, parts: Parts) -> float | None:
-    """The work asked for now over what the serving replicas sustain; None where either is not known, or
-    none serves."""
+    """The work asked for now over what the serving replicas sustain; None where either is not known, none
+    serves, or it is no number."""
     capacity = assessment.capacity
     if capacity is None or assessment.demand_now is None:
         return None
     serving = carried(serving_counts(assessment), parts=parts)
     needed = alone(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0)
-    return needed / serving if serving > 0 else None
+    load = needed / serving if serving > 0 else math.nan
+    return load if math.isfinite(load) else None
 
 
 def has_standing_queue(assessment: Assessment) -> bool:

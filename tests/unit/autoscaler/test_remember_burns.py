@@ -15,6 +15,7 @@ from support.builders import (
     NOW,
     TTFT_OBJECTIVE,
     make_assessment,
+    make_rates,
     make_service,
     make_service_state,
     make_state,
@@ -104,6 +105,10 @@ def test_a_short_queue_is_no_overload() -> None:
         pytest.param(
             with_capacity(make_assessment(service=SERVICE, serving=2, demand=1.0), None),
             id="capacity-not-known",
+        ),
+        pytest.param(
+            make_assessment(service=SERVICE, serving=2, demand_now=make_rates(float("nan"))),
+            id="demand-is-no-number",
         ),
     ],
 )
