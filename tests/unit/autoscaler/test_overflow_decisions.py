@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from autoscaler.assess import assess
-from autoscaler.capacity.step_learning import StepLesson
 from autoscaler.checkpoint import decisions_json, state_json
 from autoscaler.decide import Decided, decide
 from autoscaler.execute.overflow import overflow_grants
@@ -15,10 +14,10 @@ from autoscaler.model.action import Reason
 from autoscaler.model.decision import Decision, Verdict
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.overflow import OverflowState
-from autoscaler.model.state import TokenGapTotals
 from collector.model.catalogue import AuthorityLevel, Mode
+from collector.model.histogram import Histogram
 from collector.model.history import Signal
-from collector.model.replica import ReplicaState
+from collector.model.reading import Fresh
 from foresail.news import LastRecorded
 from support.builders import (
     CHAT,
@@ -36,6 +35,7 @@ from support.builders import (
     make_variant,
     make_view,
     steady,
+    with_latency,
 )
 
 TOLD = {"overflow_prompt_tokens_total": 0.0, "overflow_output_tokens_total": 0.0}
@@ -209,40 +209,44 @@ def test_what_the_overflow_answers_alone_still_asks_for_a_replica() -> None:
     assert decision.reason is Reason.HELD_REQUEST
 
 
-def test_times_between_tokens_of_the_overflow_teach_nothing_about_our_replicas() -> None:
-    loading = make_replica_view("r1", state=ReplicaState.SERVING)
-    known = make_service_state(
-        token_gap_totals=TokenGapTotals(token_gaps=0.0, token_gap_seconds=0.0),
-        overflow=OverflowState(output_tokens_total=100.0),
-    )
-    of = inputs(state=make_state(**{CHAT: known}), numbers={"overflow_output_tokens_total": 150.0})
-    of = replace(of, snapshot=replace(of.snapshot, replicas=(loading,)))
-    assert observe(of).service(CHAT).step_run.token_gaps == 0.0
+GAPS = 40.0
+"""Between tokens, 20 ms each, seen from one look to the next; half a minute would be a row of the fit."""
+
+
+def gaps_learned(*, has_overflow: bool, tokens: float = 100.0, in_flight: float = 0.0) -> float:
+    """Of two looks at a replica that works; `tokens` the overflow has given by the second, 100 by the first."""
+    service = make_service(overflow=make_overflow() if has_overflow else None)
+    known = make_service_state(overflow=OverflowState(output_tokens_total=100.0))
+    state = make_state(**{CHAT: known})
+    for count, told in enumerate((100.0, tokens)):
+        at = NOW + 15.0 * count
+        numbers = {"overflow_output_tokens_total": told, "overflow_in_flight_requests": in_flight}
+        of = inputs(service=service, state=state, numbers=numbers)
+        gaps = Histogram(upper_bounds=(1.0,), counts=(GAPS * count, 0.0), sum=0.02 * GAPS * count)
+        view = with_latency(
+            of.snapshot.services[0],
+            inter_token_latency=Fresh(value=gaps, observed_timestamp_seconds=at, source="test"),
+        )
+        working = make_replica_view(at=at, output_tokens_total=100.0 * count)
+        seen = replace(of.snapshot, services=(view,), replicas=(working,))
+        state = observe(replace(of, snapshot=seen, now=at))
+    return state.service(CHAT).step_run.token_gaps
 
 
 @pytest.mark.parametrize(
-    ("in_flight", "teaches"),
+    ("fields", "gaps"),
     [
-        pytest.param(0.0, True, id="nothing-is-there-any-more"),
-        pytest.param(1.0, False, id="one-answer-is-not-finished"),
+        pytest.param({"has_overflow": True}, GAPS, id="it-stayed-closed"),
+        pytest.param({"has_overflow": True, "tokens": 150.0}, 0.0, id="it-answered-too"),
+        pytest.param({"has_overflow": False, "tokens": 150.0}, GAPS, id="none-is-there-any-more"),
+        pytest.param(
+            {"has_overflow": False, "tokens": 150.0, "in_flight": 1.0},
+            0.0,
+            id="of-one-that-went-an-answer-is-not-finished",
+        ),
     ],
 )
-def test_an_overflow_that_was_taken_out_does_not_stop_the_learning_for_ever(
-    in_flight: float, teaches: bool, monkeypatch: pytest.MonkeyPatch
+def test_times_between_tokens_teach_about_our_replicas_where_no_overflow_mixes_in(
+    fields: dict[str, Any], gaps: float
 ) -> None:
-    seen: list[bool] = []
-
-    def noted(known: Any, *, done: Any, fit: Any, **_: Any) -> StepLesson:
-        seen.append(done is not None)
-        return StepLesson(service=known, fit=fit)
-
-    monkeypatch.setattr("autoscaler.learn.learn_steps", noted)
-    known = make_service_state(overflow=OverflowState(output_tokens_total=100.0))
-    numbers = {
-        "overflow_output_tokens_total": 150.0,
-        "overflow_in_flight_requests": in_flight,
-    }
-    of = inputs(service=make_service(), state=make_state(**{CHAT: known}), numbers=numbers)
-    first = observe(of)
-    observe(replace(of, state=first, now=of.now))
-    assert seen[-1] is teaches
+    assert gaps_learned(**fields) == gaps
