@@ -3,18 +3,22 @@
 Second part of `decide`, after the state has been updated with what the snapshot taught.
 """
 
+from dataclasses import replace
+
 from autoscaler.capacity.estimate import estimate_capacity
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.capacity.token_costs import output_weight
+from autoscaler.capacity.units import unit_capacity
 from autoscaler.forecast.calendar import with_calendar
 from autoscaler.forecast.demand import demand_series
 from autoscaler.forecast.lead_time import forecast_at_lead, look_back_seconds
 from autoscaler.forecast.level import level
 from autoscaler.model.assessment import Assessment, Fleet
+from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Announced, DemandSeries, Forecast, Rates
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ServiceState, VariantState
-from autoscaler.slo.budget import long_burn_rate, watched_ratio
+from autoscaler.slo.budget import burn_rates, long_burn_rate, watched_ratio
 from autoscaler.slo.burn import worst_burn_rate
 from autoscaler.slo.burn_curve import burns
 from autoscaler.slo.headroom import allowed_burn, headroom_factor
@@ -24,7 +28,8 @@ from collector.model.history import History, Signal
 from collector.model.ids import ServiceName
 from collector.model.reading import fresh_value
 from collector.model.replica import SUPPLY_STATES, ReplicaState
-from collector.model.snapshot import ServiceView
+from collector.model.roles import EngineRole
+from collector.model.snapshot import ReplicaView, ServiceView
 
 BURN_WINDOW_LEVELS = 5.0
 """The burn that forbids scale-in is looked at over this many level windows (5 min by default)."""
@@ -36,6 +41,7 @@ MAX_WAITING_REQUESTS = 1e9
 def assess(service: Service, *, inputs: Inputs) -> Assessment:
     """Everything the plan needs to know about one service."""
     control, view = inputs.control, inputs.part(service.name).service(service.name)
+    engines = inputs.engines(service.name)
     known = inputs.state.service(service.name)
     fleets = _fleets(service, inputs=inputs)
     series = demand_series(
@@ -63,11 +69,12 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
     return Assessment(
         service=service,
         fleets=fleets,
+        engines=engines,
         doubts=(
             *doubts(view, now=inputs.now, limit_seconds=control.stale_after_seconds),
             *unmeasured(demand=demand, burn_rate=burn),
             *unread(
-                [each for fleet in fleets for each in fleet.serving],
+                _to_be_read(fleets, engines=engines),
                 now=inputs.now,
                 limit_seconds=control.stale_after_seconds,
             ),
@@ -91,6 +98,16 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
     )
 
 
+def _to_be_read(
+    fleets: tuple[Fleet, ...], *, engines: tuple[ReplicaView, ...]
+) -> list[ReplicaView]:
+    """Every engine whose page should be there: of units each one, in whichever role."""
+    if not engines:
+        return [each for fleet in fleets for each in fleet.serving]
+    whole = [each for fleet in fleets if not fleet.variant.roles for each in fleet.serving]
+    return [*whole, *(each for each in engines if each.replica.state is ReplicaState.SERVING)]
+
+
 def _headroom(service: Service, *, forecast: Forecast | None, known: ServiceState) -> float:
     """On the point forecast; 1, which nobody uses, without one."""
     if forecast is None:
@@ -99,8 +116,12 @@ def _headroom(service: Service, *, forecast: Forecast | None, known: ServiceStat
     return headroom_factor(
         forecast.scenario_factors,
         limits=[
-            (each.by_load, allowed_burn(each.rate, watched_ratio=watched))
-            for each in burns(known.burn_curve, objectives=service.objectives)
+            (by_load, allowed_burn(rate, watched_ratio=watched))
+            for by_load, rate in zip(
+                burns(known.burn_curve, objectives=service.objectives),
+                burn_rates(known, objectives=service.objectives),
+                strict=True,
+            )
         ],
     )
 
@@ -227,12 +248,30 @@ def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
         supply=tuple(view for view in views if view.replica.state in SUPPLY_STATES),
         serving=tuple(view for view in views if view.replica.state is ReplicaState.SERVING),
         draining_count=states.count(ReplicaState.DRAINING),
-        capacity=estimate_capacity(variant, state=state, objectives=service.objectives),
+        capacity=_unit_capacity(service, variant=variant, inputs=inputs)
+        if variant.roles
+        else estimate_capacity(variant, state=state, objectives=service.objectives),
         lead_time_seconds=lead_time_seconds(variant, state=state),
         footprint_bytes=footprint_bytes(variant, state=state),
         start_allowed_timestamp_seconds=start_allowed(
             state, control=inputs.control, now=inputs.now
         ),
+    )
+
+
+def _unit_capacity(service: Service, *, variant: Variant, inputs: Inputs) -> Capacity | None:
+    """Of a unit. Its step times, which are of decode engines, are kept with the variant."""
+    state = inputs.state
+    steps = state.variant(service.name, variant.name).step_fit
+    decode = state.role(service.name, variant.name, EngineRole.DECODE)
+    return unit_capacity(
+        variant,
+        states={
+            EngineRole.PREFILL: state.role(service.name, variant.name, EngineRole.PREFILL),
+            EngineRole.DECODE: replace(decode, step_fit=steps),
+        },
+        objectives=service.objectives,
+        prompt_tokens_per_request=state.service(service.name).prompt_tokens_per_request,
     )
 
 

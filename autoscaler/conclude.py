@@ -8,14 +8,15 @@ import hashlib
 from autoscaler.capacity.steps import MIN_ROWS
 from autoscaler.explain import explain
 from autoscaler.forecast.lead_time import MIN_ERROR_ROWS
-from autoscaler.govern.authority import govern
+from autoscaler.govern.authority import as_advice, govern
 from autoscaler.model.action import Action, Hold, Reason, Scale
 from autoscaler.model.assessment import Assessment
-from autoscaler.model.decision import Candidate, Decision, Evidence, unassessed
+from autoscaler.model.decision import Candidate, Decision, Evidence, Verdict, unassessed
 from autoscaler.model.inputs import Inputs
 from autoscaler.model.state import ControllerState
 from autoscaler.plan.choose import Choice
 from autoscaler.plan.retire import retirements
+from autoscaler.roles_told import role_evidence
 from collector.model.catalogue import Catalogue, Control
 from collector.model.ids import DecisionId, ServiceName
 
@@ -41,13 +42,23 @@ def _decision(
         service=assessment.service.name,
         action=choice.action,
         reason=choice.reason,
-        verdict=govern(choice.action, authority=catalogue.authority),
+        verdict=_verdict(choice, catalogue=catalogue),
         decided_timestamp_seconds=now,
         catalogue_digest=catalogue.digest,
         evidence=evidence,
         candidates=choice.candidates,
         explanation=explain(choice.action, reason=choice.reason, evidence=evidence),
     )
+
+
+def _verdict(choice: Choice, *, catalogue: Catalogue) -> Verdict:
+    """What governance says; of replicas that others run no more than advice."""
+    action, verdict = choice.action, govern(choice.action, authority=catalogue.authority)
+    if isinstance(action, Hold):
+        return verdict
+    fleets = choice.intent.assessment.fleets
+    theirs = (f for f in fleets if f.variant.name == action.variant and f.variant.is_run_by_others)
+    return as_advice(verdict) if any(theirs) else verdict
 
 
 def _with_retirements(decisions: list[Decision], *, inputs: Inputs) -> tuple[Decision, ...]:
@@ -110,6 +121,7 @@ def _evidence(choice: Choice, *, state: ControllerState, control: Control) -> Ev
         learning=_learning(assessment, state=state),
         planning=choice.notes,
         announced=assessment.announced.clauses,
+        roles=role_evidence(assessment, action=choice.action),
     )
 
 

@@ -46,7 +46,7 @@ def decide(
     """What to do for every service at `now` (epoch seconds), and what to remember."""
     seen = Inputs(snapshot=snapshot, history=history, catalogue=catalogue, state=state, now=now)
     learned = observe(seen)
-    inputs = replace(seen, state=learned)
+    inputs = seen.with_state(learned)
     assessments = [assess(service, inputs=inputs) for service in catalogue.services]
     control = catalogue.control
     needs = [
@@ -61,7 +61,7 @@ def decide(
         _intent(each, need=need, state=remembered, control=control, now=now)
         for each, need in zip(assessments, needs, strict=True)
     ]
-    chosen = choices(intents, snapshot=snapshot, catalogue=catalogue, now=now)
+    chosen = choices(intents, snapshot=inputs.in_units, catalogue=catalogue, now=now)
     decisions, remembered = with_overflows(
         conclusions(chosen, inputs=inputs),
         assessments=assessments,

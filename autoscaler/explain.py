@@ -2,6 +2,7 @@
 
 from autoscaler.model.action import Action, Direction, Hold, Reason, Scale
 from autoscaler.model.decision import Evidence
+from autoscaler.roles_told import roles_sentence
 
 BECAUSE = {
     Reason.DEMAND_FORECAST: "the demand expected within the lead time needs them",
@@ -36,6 +37,7 @@ def explain(action: Action, *, reason: Reason, evidence: Evidence) -> str:
         " ".join((f"{_headline(action)}: {BECAUSE[reason]}.", _seen(evidence), _expected(evidence)))
         + _learning(evidence)
         + _planning(evidence)
+        + roles_sentence(evidence.roles, action=action)
     )
 
 

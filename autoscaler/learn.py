@@ -16,6 +16,7 @@ from autoscaler.forecast.day_profile import told
 from autoscaler.forecast.demand import demand_series, mean_lengths
 from autoscaler.forecast.lead_time import learn_from, look_back_seconds
 from autoscaler.forecast.past_days import was_told_more
+from autoscaler.learn_roles import OfRoles, answering_part, answering_slots, observe_engines
 from autoscaler.model.event import (
     Event,
     PastDaysTold,
@@ -55,15 +56,19 @@ def observe(inputs: Inputs) -> ControllerState:
     """The state with everything this snapshot teaches; what is no longer declared is forgotten."""
     services: dict[ServiceName, ServiceState] = {}
     variants: dict[ServiceName, Mapping[VariantName, VariantState]] = {}
+    roles: dict[ServiceName, OfRoles] = {}
     samples: dict[ReplicaId, WorkSample] = {}
     for service in inputs.catalogue.services:
         known = _observe_service(service, inputs=inputs)
         learned, work = _observe_replicas(service, inputs=inputs)
+        if inputs.engines(service.name):
+            of_engines = observe_engines(service, inputs=inputs)
+            roles[service.name], work = of_engines.roles, {**work, **of_engines.samples}
         services[service.name], variants[service.name] = _observe_steps(
             service, known=known, variants=learned, samples=work, inputs=inputs
         )
         samples.update(work)
-    return ControllerState(services=services, variants=variants, replicas=samples)
+    return ControllerState(services=services, variants=variants, roles=roles, replicas=samples)
 
 
 def apply_event(state: ControllerState, event: Event | PastDaysTold) -> ControllerState:
@@ -225,6 +230,8 @@ def _observe_replicas(
         replica = view.replica
         if replica.variant not in declared or replica.state is not ReplicaState.SERVING:
             continue
+        if declared[replica.variant].roles:
+            continue  # a unit: its engines are learned from one by one
         lesson = learn(
             view,
             variant=declared[replica.variant],
@@ -256,14 +263,16 @@ def _observe_steps(
     if len(serving) != 1:
         return replace(known, token_gap_totals=None), variants
     name = serving.pop()
+    variant = next(each for each in service.variants if each.name == name)
+    workers = answering_part(service, inputs=inputs) if variant.roles else part
     lesson = learn_steps(
         known,
         view=part.service(service.name),
         done=None
         if _has_overflowed(service, view=part.service(service.name), known=known)
-        else _work_done(part, samples=samples, state=inputs.state),
+        else _work_done(workers, samples=samples, state=inputs.state),
         fit=variants[name].step_fit,
-        slots=next(each.slots for each in service.variants if each.name == name),
+        slots=answering_slots(variant),
     )
     return lesson.service, {**variants, name: replace(variants[name], step_fit=lesson.fit)}
 
@@ -304,9 +313,14 @@ def _work_done(
             seconds=increase[0],
             prompt_tokens=increase[1],
             output_tokens=increase[2],
+            kv_use_ratio=_mean(before.kv_use_ratio, after.kv_use_ratio),
             is_saturated=before.is_saturated and after.is_saturated,
         )
     return done
+
+
+def _mean(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else (first + second) / 2
 
 
 def _with_footprint(state: VariantState, view: ReplicaView) -> VariantState:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from collector.engine_totals import EngineTotals, counted_timestamp_seconds
 from collector.engine_view import engine_view, page_version
-from collector.model.catalogue import Catalogue
+from collector.model.catalogue import Catalogue, Service
 from collector.model.contract import Contract, Contracts, EngineSignal, GatewaySignal
 from collector.model.histogram import Histogram
 from collector.model.ids import PoolName, ReplicaId, ServiceName
@@ -141,9 +141,9 @@ class _Builder:
 
     def service_views(self, replicas: Sequence[ReplicaView]) -> tuple[ServiceView, ...]:
         """Every declared service as the gateway saw it, or its engines where there is no gateway."""
-        names = [each.name for each in self._observed.catalogue.services]
+        services = self._observed.catalogue.services
         if GATEWAY_KEY in self._observed.expositions:
-            return tuple(self._as_gateway_told(name) for name in names)
+            return tuple(self._as_gateway_told(each.name) for each in services)
         counted_at = counted_timestamp_seconds(
             [page.observed_timestamp_seconds for page in self._fresh_pages()],
             last=_services(self._previous),
@@ -152,9 +152,12 @@ class _Builder:
         now, before = _by_service(replicas), _by_service(self._old_replicas.values())
         return tuple(
             self._as_engines_told(
-                name, now=now.get(name, ()), before=before.get(name, ()), counted_at=counted_at
+                each,
+                now=now.get(each.name, ()),
+                before=before.get(each.name, ()),
+                counted_at=counted_at,
             )
-            for name in names
+            for each in services
         )
 
     def _fresh_pages(self) -> Iterator[Exposition]:
@@ -166,18 +169,19 @@ class _Builder:
 
     def _as_engines_told(
         self,
-        name: ServiceName,
+        service: Service,
         *,
         now: Sequence[ReplicaView],
         before: Sequence[ReplicaView],
         counted_at: float,
     ) -> ServiceView:
         totals = EngineTotals(
-            service=name,
+            service=service.name,
             counted_timestamp_seconds=counted_at,
             replicas=now,
             before={view.replica.replica_id: view for view in before},
-            last=self._old_services.get(name),
+            last=self._old_services.get(service.name),
+            hand_overs=service.hand_overs,
         )
         view = totals.view()
         self.problems.extend(totals.problems)
@@ -302,9 +306,9 @@ class _Builder:
         return variant.engine if variant else None
 
     def _in_flight(self, view: ReplicaView, *, old: ReplicaView | None) -> Number:
-        """The gateway's count; where there is no gateway, what the engine has."""
+        """The gateway's count; what the engine has where there is no gateway, or it counts units only."""
         replica = view.replica
-        if GATEWAY_KEY not in self._observed.expositions:
+        if GATEWAY_KEY not in self._observed.expositions or replica.role is not None:
             return together(view.running_requests, view.waiting_requests)
         signal = GatewaySignal.REPLICA_IN_FLIGHT_REQUESTS
         now = self._gateway.number(signal, replica.replica_id) if self._gateway else None

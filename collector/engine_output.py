@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from collector.model.ids import ReplicaId, ServiceName
 from collector.model.reading import Fresh, Missing
 from collector.model.replica import ReplicaState
+from collector.model.roles import EngineRole
 from collector.model.snapshot import ReplicaView, Snapshot
 
 WORKING_STATES = frozenset({ReplicaState.SERVING, ReplicaState.DRAINING})
@@ -43,7 +44,8 @@ def _working(snapshot: Snapshot) -> dict[ReplicaId, ReplicaView]:
     return {
         view.replica.replica_id: view
         for view in snapshot.replicas
-        if view.replica.state in WORKING_STATES
+        # An engine that only computes prompts gives one token of each, which the other one gives too.
+        if view.replica.state in WORKING_STATES and view.replica.role is not EngineRole.PREFILL
     }
 
 

@@ -32,6 +32,7 @@ from collector.model.snapshot import (
     ServiceView,
     TrafficView,
 )
+from collector.role_counts import HandOvers, tells
 
 SOURCE: Final = "engines"
 
@@ -54,6 +55,7 @@ class EngineTotals:
     replicas: Sequence[ReplicaView]
     before: Mapping[ReplicaId, ReplicaView]  # of this service
     last: ServiceView | None
+    hand_overs: HandOvers = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def view(self) -> ServiceView:
@@ -92,16 +94,16 @@ class EngineTotals:
 
     def _total(self, name: str, *, told: Told) -> Number:
         last = self._last(name)
-        increase = math.fsum([*self._increases(told), *self._lost(name)])
+        increase = math.fsum([*self._increases(name, told=told), *self._lost(name)])
         return self._settled(
             (last.value if last else 0.0) + increase,
-            parts=[told(view) for view in self._answering()],
+            parts=[told(view) for view in self._answering(name)],
             last=last,
         )
 
-    def _increases(self, told: Told) -> Iterator[float]:
+    def _increases(self, name: str, *, told: Told) -> Iterator[float]:
         """What each replica counted since it was read last; its first reading is where it begins."""
-        for view in self._answering():
+        for view in self._answering(name):
             old = self.before.get(view.replica.replica_id)
             now, then = fresh_value(told(view)), known_value(told(old)) if old else None
             if now is not None and then is not None:
@@ -112,16 +114,18 @@ class EngineTotals:
 
         One that was draining was let finish what it had; on another one they failed.
         """
-        now = {view.replica.replica_id: view for view in self._answering()}
+        now = {view.replica.replica_id: view for view in self._answering(name)}
         for key, old in self.before.items():
             was_drained = old.replica.state is ReplicaState.DRAINING
             if name != ("completed_requests_total" if was_drained else "failed_requests_total"):
+                continue
+            if not tells(old, name, hand_overs=self.hand_overs):
                 continue
             if old.replica.state in ANSWERING_STATES and _began_anew(old, now.get(key)):
                 yield known_value(old.in_flight_requests) or 0.0
 
     def _in_flight(self) -> Number:
-        parts = [view.in_flight_requests for view in self._answering()]
+        parts = [view.in_flight_requests for view in self._answering("in_flight_requests")]
         known = [value for part in parts if (value := fresh_value(part)) is not None]
         last = self._last("in_flight_requests")
         is_part = len(known) < len(parts) or not parts
@@ -142,7 +146,8 @@ class EngineTotals:
         Missing where completions are, for then nobody knows the mean length.
         """
         computed, ended = totals["admitted_prompt_tokens_total"], totals["completed_requests_total"]
-        waiting = [view.waiting_requests for view in self._answering()]
+        queues = self._answering("admitted_prompt_tokens_total")
+        waiting = [view.waiting_requests for view in queues]
         mean = self._mean_prompt_tokens()
         queued = _known_sum(waiting) * mean
         last = self._last("admitted_prompt_tokens_total")
@@ -152,7 +157,7 @@ class EngineTotals:
     def _mean_prompt_tokens(self) -> float:
         """Of all requests the engines have begun since they started; 0 before the first one."""
         tokens, requests = 0.0, 0.0
-        for view in self._answering():
+        for view in self._answering("admitted_prompt_tokens_total"):
             begun = [TOTALS[name](view) for name in _ENDED] + [view.running_requests]
             tokens += _known_sum([view.prompt_tokens_total])
             requests += _known_sum(begun)
@@ -163,10 +168,10 @@ class EngineTotals:
     def _latency(
         self, name: str, *, told: Callable[[ReplicaView], Reading[Histogram]]
     ) -> Reading[Histogram]:
-        parts = [told(view) for view in self._answering()]
+        parts = [told(view) for view in self._answering(name)]
         reading: Reading[Histogram] | None = getattr(self.last.latency, name) if self.last else None
         last = _ours(reading)
-        increases = list(self._histogram_increases(told))
+        increases = list(self._histogram_increases(name, told=told))
         if not increases:
             nothing = last.value if last else _NOTHING
             return self._settled(nothing, parts=parts, last=last)
@@ -175,9 +180,9 @@ class EngineTotals:
         return self._settled(_grown(increase, last=last), parts=parts, last=last)
 
     def _histogram_increases(
-        self, told: Callable[[ReplicaView], Reading[Histogram]]
+        self, name: str, *, told: Callable[[ReplicaView], Reading[Histogram]]
     ) -> Iterator[Histogram]:
-        for view in self._answering():
+        for view in self._answering(name):
             now = fresh_value(told(view))
             old = self.before.get(view.replica.replica_id)
             if now is not None:
@@ -199,8 +204,14 @@ class EngineTotals:
 
     # Both
 
-    def _answering(self) -> tuple[ReplicaView, ...]:
-        return tuple(view for view in self.replicas if view.replica.state in ANSWERING_STATES)
+    def _answering(self, name: str) -> tuple[ReplicaView, ...]:
+        """The replicas that can be asked, and tell what goes by this name."""
+        return tuple(
+            view
+            for view in self.replicas
+            if view.replica.state in ANSWERING_STATES
+            and tells(view, name, hand_overs=self.hand_overs)
+        )
 
     def _last(self, name: str) -> Fresh[float] | Stale[float] | None:
         """The service's last total, if engines told it; a gateway's is of another count."""

@@ -27,6 +27,7 @@ from collector.model.reading import (
 )
 from collector.model.replica import Replica, ReplicaState
 from collector.model.snapshot import ReplicaView, Snapshot
+from collector.model.units import in_units
 from collector.series import Series
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
@@ -108,10 +109,11 @@ def _all_samples(observation: Observation) -> Iterator[tuple[Series, Samples]]:
 
 
 def _replica_counts(observation: Observation) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Every state of every declared variant, 0 included: the directory knows them all."""
+    """Every state of every declared variant, 0 included: the directory knows them all. Engines of roles
+    count as the units that they make."""
+    whole = in_units(observation.snapshot, catalogue=observation.catalogue).snapshot
     counts = Counter(
-        (view.replica.service, view.replica.variant, view.replica.state)
-        for view in observation.snapshot.replicas
+        (view.replica.service, view.replica.variant, view.replica.state) for view in whole.replicas
     )
     for service in observation.catalogue.services:
         for variant in service.variants:

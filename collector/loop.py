@@ -75,7 +75,7 @@ def scrape_targets(
         target = ScrapeTarget(
             key=replica.replica_id,
             url=url,
-            match=variant.match,
+            match=variant.match_of(replica.role),
             keep_alive=variant.keep_alive and contract.keep_alive,
         )
         targets.setdefault(replica.replica_id, target)

@@ -6,7 +6,7 @@ Only busy replicas say what they can do; an idle one proves no more than what it
 
 from autoscaler.capacity.objectives import MIN_USABLE_RATIO, usable_ratio
 from autoscaler.capacity.samples import sample_quantile, without_outliers
-from autoscaler.capacity.steps import step_times
+from autoscaler.capacity.steps import StepTimes, step_times
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.state import VariantState
 from collector.model.catalogue import CapacityPrior, Objective, Variant
@@ -32,7 +32,9 @@ def estimate_capacity(
     limit = usable_ratio(times, objectives=objectives)
     if limit <= MIN_USABLE_RATIO:  # the fit says that no load at all would do: the fit is in doubt
         return prior_capacity(variant, state=state)
-    full_batch = times.output_seconds_per_token + times.floor_seconds / variant.slots
+    full_batch = times.output_seconds_per_token + times.floor_seconds / _batch_limit(
+        times, slots=variant.slots
+    )
     return Capacity(
         prompt_seconds_per_token=times.prompt_seconds_per_token,
         output_seconds_per_token=max(times.output_seconds_per_token, limit * full_batch),
@@ -40,6 +42,13 @@ def estimate_capacity(
         high_ratio=max(limit, 1.0),
         sample_count=round(state.step_fit.rows),
     )
+
+
+def _batch_limit(times: StepTimes, *, slots: int) -> float:
+    """Sequences that fit in a batch: its slots, or fewer where the KV cache is full before."""
+    if times.kv_ratio_per_sequence <= 0:
+        return slots
+    return max(1.0, min(slots, 1.0 / times.kv_ratio_per_sequence))
 
 
 def prior_costs(variant: Variant, *, state: VariantState) -> CapacityPrior | None:

@@ -70,7 +70,13 @@ def observed(view: ReplicaView, *, variant: Variant) -> WorkSample | None:
         prompt_tokens_total=prompt.value,
         output_tokens_total=output,
         is_saturated=waiting > 0 or running >= BUSY_SLOTS_RATIO * variant.slots,
+        kv_use_ratio=_kv_use(view),
     )
+
+
+def _kv_use(view: ReplicaView) -> float | None:
+    use = fresh_value(view.engine.kv_use_ratio)
+    return use if use is not None and 0.0 <= use <= 1.0 else None
 
 
 def _restarted(previous: WorkSample, now: WorkSample) -> bool:

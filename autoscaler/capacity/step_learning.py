@@ -21,16 +21,25 @@ class WorkDone:
     replica_seconds: float = 0.0
     prompt_tokens: float = 0.0
     output_tokens: float = 0.0
+    kv_replica_seconds: float | None = 0.0  # None: of one of them the KV cache was not told
     is_saturated: bool = True  # every one of them, at both looks
 
     def plus(
-        self, *, seconds: float, prompt_tokens: float, output_tokens: float, is_saturated: bool
+        self,
+        *,
+        seconds: float,
+        prompt_tokens: float,
+        output_tokens: float,
+        kv_use_ratio: float | None,
+        is_saturated: bool,
     ) -> "WorkDone":
-        """With one replica more."""
+        """With one replica more; `kv_use_ratio` is the mean over those seconds."""
+        kv_seconds = None if kv_use_ratio is None else kv_use_ratio * seconds
         return WorkDone(
             replica_seconds=self.replica_seconds + seconds,
             prompt_tokens=self.prompt_tokens + prompt_tokens,
             output_tokens=self.output_tokens + output_tokens,
+            kv_replica_seconds=_sum(self.kv_replica_seconds, kv_seconds),
             is_saturated=self.is_saturated and is_saturated,
         )
 
@@ -65,6 +74,11 @@ def learn_steps(
     )
 
 
+def _sum(first: float | None, second: float | None) -> float | None:
+    """Not told of a part is not told of the whole."""
+    return None if first is None or second is None else first + second
+
+
 def _totals(view: ServiceView | None) -> TokenGapTotals | None:
     histogram: Histogram | None = fresh_value(view.latency.inter_token_latency) if view else None
     if histogram is None:
@@ -81,6 +95,7 @@ def _extended(
         + (0.0 if done.is_saturated else done.replica_seconds),
         prompt_tokens=run.prompt_tokens + done.prompt_tokens,
         output_tokens=run.output_tokens + done.output_tokens,
+        kv_replica_seconds=_sum(run.kv_replica_seconds, done.kv_replica_seconds),
         token_gaps=run.token_gaps + totals.token_gaps - before.token_gaps,
         token_gap_seconds=run.token_gap_seconds
         + totals.token_gap_seconds

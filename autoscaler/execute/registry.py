@@ -11,7 +11,7 @@ from typing import Final
 
 from autoscaler.ports import EngineHandle
 from collector.clock import Clock
-from collector.model.catalogue import Catalogue, Service, UrlTarget, Variant
+from collector.model.catalogue import Catalogue, Service, Variant
 from collector.model.ids import PoolName, ReplicaId
 from collector.model.replica import HOLDING_STATES, Replica, ReplicaState
 
@@ -118,10 +118,9 @@ class ReplicaRegistry:
 
 def _declared(service: Service, *, since_timestamp_seconds: float) -> Iterator[Replica]:
     for variant in service.variants:
-        urls = variant.target.urls if isinstance(variant.target, UrlTarget) else ()
-        for number, url in enumerate(urls):
+        for number, url, role in variant.engine_urls():
             yield Replica(
-                # The same name as in the routing table.
+                # The same name as in the routing table, but for engines of a role: they are not routed to.
                 replica_id=ReplicaId(f"{service.name}/{variant.name}/{number}"),
                 service=service.name,
                 variant=variant.name,
@@ -129,4 +128,5 @@ def _declared(service: Service, *, since_timestamp_seconds: float) -> Iterator[R
                 ordered_timestamp_seconds=since_timestamp_seconds,
                 serving_timestamp_seconds=since_timestamp_seconds,
                 base_url=url.rstrip("/"),
+                role=role,
             )

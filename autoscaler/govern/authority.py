@@ -19,6 +19,11 @@ def govern(action: Action, *, authority: Authority) -> Verdict:
             return _verdict(authority.level(ActionKind.SCALE), mode=authority.mode)
 
 
+def as_advice(verdict: Verdict) -> Verdict:
+    """The verdict where nobody here can carry the action out, whatever leave there is."""
+    return Verdict.ADVISE if verdict in {Verdict.ACT, Verdict.DRY_RUN} else verdict
+
+
 def govern_overflow(plan: OverflowPlan, *, authority: Authority) -> Verdict:
     """Whether the overflow may be opened; a closed one needs nobody's leave."""
     if not plan.is_open:

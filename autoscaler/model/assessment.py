@@ -17,7 +17,9 @@ class Fleet:
     supply: tuple[ReplicaView, ...]  # pending, loading, serving
     serving: tuple[ReplicaView, ...]
     draining_count: int
-    capacity: Capacity | None  # of one replica; None: a token has no known cost yet
+    capacity: (
+        Capacity | None
+    )  # of one replica, with roles of a unit; None: a token has no known cost yet
     lead_time_seconds: float
     footprint_bytes: int  # of one more replica
     start_allowed_timestamp_seconds: float  # earlier: waiting after failed starts
@@ -43,6 +45,7 @@ class Assessment:
     idle_seconds: float | None  # since the last demand; None: unknown
     violation_price_per_minute: float
     announced: Announced = field(default_factory=Announced)  # in the forecast already
+    engines: tuple[ReplicaView, ...] = ()  # that its units are made of; none without roles
     are_lengths_unknown: bool = False  # no answer was counted yet: output tokens are not told
 
     @property

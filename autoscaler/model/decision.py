@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from autoscaler.model.action import Action, Reason, Scale
 from autoscaler.model.overflow import OverflowPlan
+from autoscaler.model.role_evidence import RoleEvidence
 from collector.model.ids import DecisionId, ServiceName
 
 
@@ -43,6 +44,7 @@ class Evidence:
     announced: tuple[
         str, ...
     ] = ()  # events of the calendar that raised the forecast, one clause each
+    roles: tuple[RoleEvidence, ...] = ()  # of variants whose engines have roles; by variant
 
 
 def unassessed(*, why: str) -> Evidence:

@@ -13,6 +13,7 @@ from autoscaler.model.demand import DemandBefore
 from autoscaler.model.overflow import OverflowState
 from collector.model.catalogue import CapacityPrior
 from collector.model.ids import ReplicaId, ServiceName, VariantName
+from collector.model.roles import EngineRole
 
 MAX_SAMPLES = 240
 """Kept per kind of sample; with 15 s bins that is the last hour."""
@@ -81,11 +82,13 @@ class Recommendation:
 class StepFit:
     """Sums over rows that say how long steps take (`capacity.steps`); enough to solve for the costs."""
 
-    gram: tuple[float, ...] = (0.0,) * 6  # upper triangle of X'X, row by row
-    moment: tuple[float, ...] = (0.0,) * 3  # X'1
+    gram: tuple[float, ...] = (0.0,) * 10  # upper triangle of X'X, row by row
+    moment: tuple[float, ...] = (0.0,) * 4  # X'1
     rows: float = 0.0  # the older a row, the less it counts
-    costs: tuple[float, float, float] | None = (
-        None  # floor, output, prompt, when rows last told them
+    recent_kv: float = 0.0  # of rows of the last hour or so: the KV column, and the sequences
+    recent_sequences: float = 0.0
+    costs: tuple[float, float, float, float] | None = (
+        None  # floor, output, prompt, whole KV cache, when rows last told them
     )
     least_step_seconds: float | None = (
         None  # no step's floor is above it; creeps up, in case it was a slip
@@ -100,6 +103,9 @@ class StepRun:
     replica_seconds: float = 0.0
     prompt_tokens: float = 0.0
     output_tokens: float = 0.0
+    kv_replica_seconds: float | None = (
+        0.0  # each times the share of its KV cache in use; None: not told
+    )
     unsaturated_replica_seconds: float = 0.0  # of them: not all replicas were near saturation
     token_gaps: float = 0.0  # times between two tokens, and their sum
     token_gap_seconds: float = 0.0
@@ -124,7 +130,7 @@ class ObjectiveTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSpending:
-    """Events of the objective that fared worst at each look, the older the less they count."""
+    """Events of one objective, the older the less they count."""
 
     bad: float = 0.0
     allowed: float = 0.0
@@ -169,7 +175,9 @@ class ServiceState:
     token_gap_totals: TokenGapTotals | None = None
     step_run: StepRun = StepRun()
     objective_totals: ObjectiveTotals | None = None
-    budget: BudgetSpending = BudgetSpending()
+    budgets: tuple[
+        BudgetSpending, ...
+    ] = ()  # per objective in declared order; empty: none judged yet
     burn_curve: BurnCurve = BurnCurve()
     overloaded_timestamp_seconds: float | None = None  # last time that replicas were too few
     demand_before_events: tuple[DemandBefore, ...] = ()  # at most one per event, and the newest
@@ -200,6 +208,7 @@ class WorkSample:
     prompt_tokens_total: float
     output_tokens_total: float
     is_saturated: bool  # slots nearly all busy, or a queue, at that moment
+    kv_use_ratio: float | None = None  # at that moment; None: not told
     run_seconds: float = 0.0  # length of the unbroken run in the same condition
     run_prompt_tokens: float = 0.0
     run_output_tokens: float = 0.0
@@ -211,6 +220,9 @@ class ControllerState:
 
     services: Mapping[ServiceName, ServiceState] = field(default_factory=dict)
     variants: Mapping[ServiceName, Mapping[VariantName, VariantState]] = field(default_factory=dict)
+    roles: Mapping[ServiceName, Mapping[VariantName, Mapping[EngineRole, VariantState]]] = field(
+        default_factory=dict
+    )  # of variants that have roles: what their engines do; step times are with the variant
     replicas: Mapping[ReplicaId, WorkSample] = field(default_factory=dict)
 
     def service(self, name: ServiceName) -> ServiceState:
@@ -220,6 +232,10 @@ class ControllerState:
     def variant(self, service: ServiceName, variant: VariantName) -> VariantState:
         """What is known about a variant; nothing for a new one."""
         return self.variants.get(service, {}).get(variant, VariantState())
+
+    def role(self, service: ServiceName, variant: VariantName, role: EngineRole) -> VariantState:
+        """What is known about the engines of one role; nothing for a new one."""
+        return self.roles.get(service, {}).get(variant, {}).get(role, VariantState())
 
 
 def bounded(samples: tuple[float, ...], new: float) -> tuple[float, ...]:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
 from autoscaler.plan.mix import MAX_REPLICAS, Counts, Part, Parts, Wanted, carried, least_count
-from collector.model.catalogue import UrlTarget
 
 USUAL_MIX = Rates(
     requests_per_second=0.0, prompt_tokens_per_second=4.0, output_tokens_per_second=1.0
@@ -23,13 +22,14 @@ Worths = tuple[float | None, ...]
 
 def worths(assessment: Assessment) -> Worths:
     """What one replica of each fleet is worth, for the mix of tokens that is asked for."""
-    rates = _asked_for(assessment)
+    rates = asked_for(assessment)
     sustained = [_sustained(fleet, rates=rates) for fleet in assessment.fleets]
     reference = next((each for each in sustained if each is not None), None)
     return tuple(_ratio(each, reference=reference) for each in sustained)
 
 
-def _asked_for(assessment: Assessment) -> Rates:
+def asked_for(assessment: Assessment) -> Rates:
+    """The mix of tokens by which variants are compared: expected, else of now, else the usual one."""
     peak = assessment.forecast.peak if assessment.forecast else None
     for rates in (peak, assessment.demand_now):
         if rates and rates.prompt_tokens_per_second + rates.output_tokens_per_second > 0:
@@ -61,8 +61,8 @@ def guessed(known: Worths) -> tuple[float, ...]:
 
 
 def is_managed(fleet: Fleet) -> bool:
-    """Whether Foresail starts and stops its replicas."""
-    return not isinstance(fleet.variant.target, UrlTarget)
+    """Whether it is decided how many replicas it has; of units that others run, as advice to them."""
+    return fleet.variant.is_sized
 
 
 def supply_counts(assessment: Assessment) -> Counts:

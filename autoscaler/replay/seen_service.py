@@ -20,7 +20,7 @@ from collector.model.histogram import Histogram
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import Fresh, Missing, MissingReason
 from collector.model.replica import Replica, ReplicaState
-from collector.model.snapshot import LatencyView, ReplicaView, ServiceView, TrafficView
+from collector.model.snapshot import EngineView, LatencyView, ReplicaView, ServiceView, TrafficView
 from collector.replica_view import view_without_readings
 
 SOURCE: Final = "replay"
@@ -153,6 +153,7 @@ class SeenService:
             replica = replace(replica, state=state)
         self._replicas[sample.number] = replica
         in_flight = sample.running_requests + sample.waiting_requests
+        capacity = self._setting.limits.kv_capacity_tokens
         return ReplicaView(
             replica=replica,
             running_requests=fresh(sample.running_requests, now=now),
@@ -161,6 +162,10 @@ class SeenService:
             output_tokens_total=fresh(sample.output_tokens_total, now=now),
             in_flight_requests=fresh(in_flight, now=now),
             memory_bytes=fresh(self._memory_bytes, now=now),
+            engine=EngineView(
+                kv_use_ratio=fresh(min(1.0, sample.kv_used_tokens / capacity), now=now),
+                kv_capacity_tokens=fresh(capacity, now=now),
+            ),
         )
 
     def _pending_views(self, view: FleetView) -> list[ReplicaView]:

@@ -29,15 +29,6 @@ class Events:
     judged: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLook:
-    """Bad and allowed events of the worst objective since the last look."""
-
-    seconds: float
-    bad: float
-    allowed: float
-
-
 def spend(
     state: ServiceState, *, service: Service, view: ServiceView | None, now: float
 ) -> ServiceState:
@@ -49,7 +40,7 @@ def spend(
     events = events_between(state.objective_totals, totals)
     if events is None:
         return after
-    return replace(after, budget=_with(state.budget, _look(service, events)))
+    return replace(after, budgets=_spent(state.budgets, service=service, events=events))
 
 
 def events_between(before: ObjectiveTotals | None, after: ObjectiveTotals | None) -> Events | None:
@@ -68,37 +59,63 @@ def events_between(before: ObjectiveTotals | None, after: ObjectiveTotals | None
 
 
 def long_burn_rate(state: ServiceState) -> float | None:
-    """Bad over allowed events; None while nothing was judged."""
-    spending = state.budget
+    """Bad over allowed events of the objective that fares worst; None while nothing was judged."""
+    rates = [rate for each in state.budgets if (rate := _rate(each)) is not None]
+    return max(rates, default=None)
+
+
+def burn_rates(state: ServiceState, *, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
+    """The same per objective in declared order; 1, what is allowed, while nothing was judged."""
+    rates = (_rate(each) for each in _known(state.budgets, objectives=objectives))
+    return tuple(1.0 if rate is None else rate for rate in rates)
+
+
+def _rate(spending: BudgetSpending) -> float | None:
     return spending.bad / spending.allowed if spending.allowed > 0 else None
+
+
+def _known(
+    budgets: tuple[BudgetSpending, ...], *, objectives: tuple[Objective, ...]
+) -> tuple[BudgetSpending, ...]:
+    """Another number of objectives is begun anew."""
+    return budgets if len(budgets) == len(objectives) else (BudgetSpending(),) * len(objectives)
 
 
 def watched_ratio(state: ServiceState) -> float:
     """How much the long-run rate is worth, 0..1: half after HALF_KNOWN_SECONDS of watching."""
-    return state.budget.seconds / (state.budget.seconds + HALF_KNOWN_SECONDS)
+    seconds = max((each.seconds for each in state.budgets), default=0.0)
+    return seconds / (seconds + HALF_KNOWN_SECONDS)
 
 
-def _with(spending: BudgetSpending, look: BudgetLook) -> BudgetSpending:
-    keep = math.exp(-look.seconds / MEMORY_SECONDS)
-    watched = look.seconds if look.allowed > 0 else 0.0  # a quiet time only fades what was before
-    return BudgetSpending(
-        bad=keep * spending.bad + look.bad,
-        allowed=keep * spending.allowed + look.allowed,
-        seconds=keep * spending.seconds + watched,
+def _spent(
+    budgets: tuple[BudgetSpending, ...], *, service: Service, events: Events
+) -> tuple[BudgetSpending, ...]:
+    """Each objective by itself: one counts requests, another tokens."""
+    objectives = service.objectives
+    known = _known(budgets, objectives=objectives)
+    return tuple(
+        _with(
+            spending,
+            seconds=events.seconds,
+            bad=bad,
+            allowed=judged * (1.0 - objective.target_ratio),
+        )
+        for spending, objective, bad, judged in zip(
+            known, objectives, events.bad, events.judged, strict=True
+        )
     )
 
 
-def _look(service: Service, events: Events) -> BudgetLook:
-    """The worst objective's; one of nothing without judged events."""
-    looks = [
-        BudgetLook(seconds=events.seconds, bad=bad, allowed=judged * (1.0 - objective.target_ratio))
-        for objective, bad, judged in zip(
-            service.objectives, events.bad, events.judged, strict=True
-        )
-    ]
-    judged_looks = [look for look in looks if look.allowed > 0]
-    nothing = BudgetLook(seconds=events.seconds, bad=0.0, allowed=0.0)
-    return max(judged_looks, key=lambda look: look.bad / look.allowed, default=nothing)
+def _with(
+    spending: BudgetSpending, *, seconds: float, bad: float, allowed: float
+) -> BudgetSpending:
+    keep = math.exp(-seconds / MEMORY_SECONDS)
+    watched = seconds if allowed > 0 else 0.0  # a quiet time only fades what was before
+    return BudgetSpending(
+        bad=keep * spending.bad + bad,
+        allowed=keep * spending.allowed + allowed,
+        seconds=keep * spending.seconds + watched,
+    )
 
 
 def _totals(service: Service, *, view: ServiceView | None, now: float) -> ObjectiveTotals | None:

@@ -6,7 +6,7 @@ of the load at which an engine is busy. In: the events of one look and the load 
 per objective bad over allowed events as a curve over the load that never falls. For `headroom`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from struct import Struct
 from typing import Final
@@ -31,14 +31,6 @@ MAX_EVENTS: Final = 1e15
 Counts = list[list[float]]
 """Per objective, per bin."""
 _ROW: Final = Struct(f"<{LOAD_BINS}f")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burn:
-    """How fast one objective's budget burns: bad over allowed events."""
-
-    by_load: tuple[float, ...]  # per bin, rising
-    rate: float  # at whatever load, over the memory of the curve; 1 while nothing was judged
 
 
 def with_look(
@@ -83,19 +75,13 @@ def _rows(text: bytes) -> Counts:
     ]
 
 
-def burns(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[Burn, ...]:
-    """Per objective; the prior fills what was not seen."""
+def burns(curve: BurnCurve, *, objectives: tuple[Objective, ...]) -> tuple[tuple[float, ...], ...]:
+    """Per objective bad over allowed events by bin of the load, rising; the prior fills what was not
+    seen."""
     bad, judged = counts(curve, objectives=objectives)
     rows = zip(bad, judged, objectives, strict=True)
     return tuple(
-        _burn(missed, seen, allowed=1.0 - each.target_ratio) for missed, seen, each in rows
-    )
-
-
-def _burn(bad: list[float], judged: list[float], *, allowed: float) -> Burn:
-    seen = sum(judged) * allowed
-    return Burn(
-        by_load=_rising(bad, judged, allowed=allowed), rate=sum(bad) / seen if seen > 0 else 1.0
+        _rising(missed, seen, allowed=1.0 - each.target_ratio) for missed, seen, each in rows
     )
 
 

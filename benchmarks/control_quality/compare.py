@@ -21,6 +21,7 @@ class Line:
 
     policy: str
     knob: float | None
+    seeds: int
     attainment_ratio: float
     gpu_hours: float
     changes_per_day: float
@@ -39,52 +40,94 @@ class Comparison:
     """Of one case; `ours` is also among the lines."""
 
     ours: Line
+    ours_by_seed: tuple[float, ...]  # attained
     lines: tuple[Line, ...]
-    seeds: int
+
+
+Seeds = frozenset[int]
 
 
 def compare(
     records: Sequence[Record], *, target_ratio: float, scored_days: float
 ) -> Comparison | None:
-    """None while Foresail or the clairvoyant was not replayed yet."""
-    means = _means(records)
-    policies = list(dict.fromkeys(policy for policy, _ in means))
-    if not {FORESAIL, CLAIRVOYANT} <= set(policies):
+    """None while Foresail or the clairvoyant was not replayed yet.
+
+    Two policies are compared over the seeds that both were replayed with, each knob of theirs.
+    """
+    seeds = _seeds(records)
+    if not (seeds.get(FORESAIL) and seeds.get(CLAIRVOYANT)):
         return None
-    curves = {
-        each: [
-            CurvePoint(knob=knob, attainment_ratio=scored.attainment_ratio, gpu_hours=scored.gpu_hours)
-            for (policy, knob), (_, scored) in means.items()
-            if policy == each
-        ]
-        for each in policies
-    }  # fmt: skip
-    ours = curves[FORESAIL][0]
     lines = []
-    for policy in policies:
-        knob = _chosen(policy, means, target_ratio=target_ratio)
-        scored = means[policy, knob][1]
+    for policy in (each for each, whole in seeds.items() if whole):
+        means = _means(records, policy=policy, seeds=seeds[policy])
+        knob = _chosen(means, target_ratio=target_ratio)
+        scored = means[knob][1]
         lines.append(
             Line(
                 policy=policy,
                 knob=knob,
+                seeds=len(seeds[policy]),
                 attainment_ratio=scored.attainment_ratio,
                 gpu_hours=scored.gpu_hours,
                 changes_per_day=scored.changes / scored_days,
                 lost_requests=scored.lost_requests,
-                over_ours=_over(curves[policy], ours=ours),
-                over_clairvoyant=regret(
-                    curves[CLAIRVOYANT],
-                    attainment_ratio=scored.attainment_ratio,
-                    gpu_hours=scored.gpu_hours,
-                ),
+                over_ours=_over_ours(records, policy=policy, seeds=seeds),
+                over_clairvoyant=_over_clairvoyant(records, policy=policy, knob=knob, seeds=seeds),
             )
         )
     return Comparison(
         ours=next(each for each in lines if each.policy == FORESAIL),
+        ours_by_seed=tuple(
+            each.scored.attainment_ratio
+            for each in sorted(records, key=lambda each: each.seed)
+            if each.policy == FORESAIL
+        ),
         lines=tuple(lines),
-        seeds=len({each.seed for each in records}),
     )
+
+
+def _seeds(records: Iterable[Record]) -> dict[str, Seeds]:
+    """{policy: seeds with which every knob of it was replayed}."""
+    by_knob: dict[str, dict[float | None, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for each in records:
+        by_knob[each.policy][each.knob].add(each.seed)
+    return {
+        policy: frozenset.intersection(*map(frozenset, knobs.values()))
+        for policy, knobs in by_knob.items()
+    }
+
+
+def _over_ours(records: Sequence[Record], *, policy: str, seeds: dict[str, Seeds]) -> Regret | None:
+    common = seeds[policy] & seeds[FORESAIL]
+    if not common:
+        return None
+    (ours,) = _curve(_means(records, policy=FORESAIL, seeds=common))
+    return _over(_curve(_means(records, policy=policy, seeds=common)), ours=ours)
+
+
+def _over_clairvoyant(
+    records: Sequence[Record], *, policy: str, knob: float | None, seeds: dict[str, Seeds]
+) -> Regret | None:
+    common = seeds[policy] & seeds[CLAIRVOYANT]
+    if not common:
+        return None
+    scored = _means(records, policy=policy, seeds=common)[knob][1]
+    return regret(
+        _curve(_means(records, policy=CLAIRVOYANT, seeds=common)),
+        attainment_ratio=scored.attainment_ratio,
+        gpu_hours=scored.gpu_hours,
+    )
+
+
+Means = dict[float | None, tuple[Figures, Figures]]
+"""{knob: (tuning, scored)}"""
+
+
+def _curve(means: Means) -> list[CurvePoint]:
+    return [
+        CurvePoint(knob=knob, attainment_ratio=scored.attainment_ratio, gpu_hours=scored.gpu_hours)
+        for knob, (_, scored) in means.items()
+    ]
 
 
 def _over(curve: Iterable[CurvePoint], *, ours: CurvePoint) -> Regret | None:
@@ -101,16 +144,15 @@ def _over(curve: Iterable[CurvePoint], *, ours: CurvePoint) -> Regret | None:
     return Regret(ratio=read.gpu_hours / ours.gpu_hours, bound=turned[read.bound])
 
 
-def _means(
-    records: Iterable[Record],
-) -> dict[tuple[str, float | None], tuple[Figures, Figures]]:
-    """{(policy, knob): (tuning, scored)}, over the seeds."""
-    grouped: dict[tuple[str, float | None], list[Record]] = defaultdict(list)
+def _means(records: Iterable[Record], *, policy: str, seeds: Seeds) -> Means:
+    """Of one policy, over these seeds."""
+    grouped: dict[float | None, list[Record]] = defaultdict(list)
     for each in records:
-        grouped[each.policy, each.knob].append(each)
+        if each.policy == policy and each.seed in seeds:
+            grouped[each.knob].append(each)
     return {
-        key: (_mean([each.tuning for each in group]), _mean([each.scored for each in group]))
-        for key, group in grouped.items()
+        knob: (_mean([each.tuning for each in group]), _mean([each.scored for each in group]))
+        for knob, group in grouped.items()
     }
 
 
@@ -123,14 +165,9 @@ def _mean(figures: Sequence[Figures]) -> Figures:
     )
 
 
-def _chosen(
-    policy: str,
-    means: dict[tuple[str, float | None], tuple[Figures, Figures]],
-    *,
-    target_ratio: float,
-) -> float | None:
+def _chosen(means: Means, *, target_ratio: float) -> float | None:
     """As `foresail backtest` tunes: the cheapest that holds the target on the first day, else the best."""
-    tuning = {knob: first for (name, knob), (first, _) in means.items() if name == policy}
+    tuning = {knob: first for knob, (first, _) in means.items()}
     good = [knob for knob, each in tuning.items() if each.attainment_ratio >= target_ratio]
     if good:
         return min(good, key=lambda knob: tuning[knob].gpu_hours)

@@ -18,6 +18,8 @@ CLAIRVOYANT_LIMITS = {
 }
 PLAIN_RULE = "work_rule"
 MAX_CHANGES_RATIO = 0.5
+ALIKE_RATIO = 0.005
+"""Of attainment: peers this near to ours are asked how often they change something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +54,13 @@ def document(cases: Sequence[Shown], *, command: str, machine: str, target_ratio
             "",
             *_summary(cases),
             "",
-            *_misses(cases),
+            *_misses(cases, target_ratio=target_ratio),
             *(line for each in cases for line in _case(each)),
             "",
             "* *vs Foresail*: GPU-hours of the policy at Foresail's attainment, read off the curve of all "
             "values of its knob, over Foresail's. Above 1 it is dearer. `>=`: no value of its knob attains as much, so its dearest "
             "point on the curve was taken, and it would cost more still; `<=`: every value attains more.",
+            "* Two policies are compared over the seeds that both were replayed with.",
             "* *vs clairvoyant*: GPU-hours over those of perfect foresight at the policy's own attainment.",
             "* Attained: share of offered requests that kept both objectives; those shed, failed or unfinished count as missed.",
             "",
@@ -83,8 +86,8 @@ def _summary(cases: Sequence[Shown]) -> Iterator[str]:
         )
 
 
-def _misses(cases: Sequence[Shown]) -> Iterator[str]:
-    found = [line for each in cases for line in misses(each)]
+def _misses(cases: Sequence[Shown], *, target_ratio: float) -> Iterator[str]:
+    found = [line for each in cases for line in misses(each, target_ratio=target_ratio)]
     yield "## Targets that were not reached"
     yield ""
     yield from (f"* {line}" for line in found)
@@ -93,12 +96,14 @@ def _misses(cases: Sequence[Shown]) -> Iterator[str]:
     yield ""
 
 
-def misses(shown: Shown) -> Iterator[str]:
+def misses(shown: Shown, *, target_ratio: float) -> Iterator[str]:
     """What falls short in one case, a sentence each."""
     where = f"{shown.trace}, start {shown.start_seconds:g} s"
     ours = shown.comparison.ours
     if shown.cells_done < shown.cells_count:
         yield f"{where}: {shown.cells_done} of {shown.cells_count} cells were replayed; the rest is missing."
+    if ours.attainment_ratio < target_ratio:
+        yield f"{where}: {ours.attainment_ratio:.2%} attained, wanted {target_ratio:.0%}."
     for line in shown.comparison.lines:
         if line.is_adaptive_peer and _is_cheaper(line.over_ours):
             yield (
@@ -115,6 +120,23 @@ def misses(shown: Shown) -> Iterator[str]:
             f"{where}: {ours.changes_per_day:.0f} changes a day, wanted at most half of the plain rule's "
             f"{plain.changes_per_day:.0f}."
         )
+    calm = calmest_peer(shown.comparison)
+    if calm is not None and ours.changes_per_day > calm.changes_per_day:
+        yield (
+            f"{where}: {ours.changes_per_day:.0f} changes a day, {calm.policy} {calm.changes_per_day:.0f} at "
+            f"{calm.attainment_ratio:.2%}."
+        )
+
+
+def calmest_peer(comparison: Comparison) -> Line | None:
+    """The adaptive one as tuned that changes least, of those that attain about as much."""
+    near = [
+        each
+        for each in comparison.lines
+        if each.is_adaptive_peer
+        and abs(each.attainment_ratio - comparison.ours.attainment_ratio) <= ALIKE_RATIO
+    ]
+    return min(near, key=lambda each: each.changes_per_day, default=None)
 
 
 def _is_cheaper(found: Regret | None) -> bool:
@@ -136,12 +158,13 @@ def _case(shown: Shown) -> Iterator[str]:
     yield f"## {shown.trace}, start {shown.start_seconds:g} s"
     yield ""
     yield (
-        f"{shown.copies} copies on {shown.row}, {shown.days:g} days, {shown.comparison.seeds} seeds; the mean need "
-        f"is {shown.mean_need_replicas:.1f} replicas."
+        f"{shown.copies} copies on {shown.row}, {shown.days:g} days; the mean need is "
+        f"{shown.mean_need_replicas:.1f} replicas. Foresail attained by seed: "
+        f"{', '.join(f'{each:.2%}' for each in shown.comparison.ours_by_seed)}."
     )
     yield ""
-    yield "| policy | knob | attained | GPU-hours | vs Foresail | vs clairvoyant | changes/day | lost |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| policy | knob | seeds | attained | GPU-hours | vs Foresail | vs clairvoyant | changes/day | lost |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     rows = sorted(
         shown.comparison.lines, key=lambda each: each.over_ours.ratio if each.over_ours else 0.0
     )
@@ -149,7 +172,7 @@ def _case(shown: Shown) -> Iterator[str]:
         name = f"**{each.policy}**" if each.policy == FORESAIL else each.policy
         knob = "-" if each.knob is None else f"{each.knob:g}"
         yield (
-            f"| {name} | {knob} | {each.attainment_ratio:.2%} | {each.gpu_hours:.1f} | {regret_text(each.over_ours)} | "
+            f"| {name} | {knob} | {each.seeds} | {each.attainment_ratio:.2%} | {each.gpu_hours:.1f} | {regret_text(each.over_ours)} | "
             f"{regret_text(each.over_clairvoyant)} | {each.changes_per_day:.0f} | {each.lost_requests:.0f} |"
         )
     yield ""

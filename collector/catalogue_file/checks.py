@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping
 
 from collector.catalogue_file.calendar_schema import calendar_problems
 from collector.catalogue_file.overflow_schema import overflow_problems
+from collector.catalogue_file.roles_schema import (
+    role_problems,
+    unit_count,
+    unit_memory_bytes,
+)
 from collector.catalogue_file.schema import (
     CatalogueFile,
     ControlPart,
@@ -22,12 +27,20 @@ from collector.model.catalogue import PoolKind, Sli
 
 
 def replica_bounds(variant: VariantPart) -> tuple[int, int]:
-    """(min, max) replicas with the defaults filled in."""
-    if isinstance(variant.target, UrlPart):
+    """(min, max) replicas with the defaults filled in; with roles a replica is a unit."""
+    if isinstance(variant.target, UrlPart) and variant.roles is None:
         count = len(variant.target.urls)
         return count, count
     minimum = variant.min_replicas or 0
-    return minimum, max(1, minimum) if variant.max_replicas is None else variant.max_replicas
+    there = 1 if variant.roles is None else max(1, unit_count(variant.roles))
+    return minimum, max(there, minimum) if variant.max_replicas is None else variant.max_replicas
+
+
+def replica_memory_bytes(variant: VariantPart) -> int:
+    """What one replica holds; with roles all engines of a unit."""
+    if variant.roles is None:
+        return variant.memory
+    return unit_memory_bytes(variant.roles, usual_bytes=variant.memory)
 
 
 def cross_key_problems(file: CatalogueFile) -> Iterator[Problem]:
@@ -106,6 +119,21 @@ def _service_problems(
     yield from overflow_problems(service.overflow, (*path, "overflow"))
     for name, variant in service.variants.items():
         yield from _variant_problems(variant, (*path, "variants", name), file=file)
+    yield from _company_problems(service, (*path, "variants"))
+
+
+def _company_problems(service: ServicePart, path: KeyPath) -> Iterator[Problem]:
+    """Growth would go to units that nobody here starts, while a process could have been started."""
+    processes = [
+        name for name, each in service.variants.items() if isinstance(each.target, ProcessPart)
+    ]
+    for name, variant in service.variants.items():
+        if variant.roles is not None and isinstance(variant.target, UrlPart) and processes:
+            yield _problem(
+                (*path, name, "roles"),
+                f"is only advised on, and would be advised in place of starts of {processes[0]!r}, "
+                "which is a process; make it a service of its own",
+            )
 
 
 def _objective_problems(objective: ObjectivePart, path: KeyPath) -> Iterator[Problem]:
@@ -123,32 +151,44 @@ def _variant_problems(
     yield from _reference_problems(variant.pool, (*path, "pool"), kind="pool", names=file.pools)
     if variant.quota is not None:
         yield from _quota_reference_problems(variant.quota, (*path, "quota"), file=file)
-    pool = file.pools.get(variant.pool)
-    if pool and 0 < _budget(pool) < variant.memory:
+    pool, memory = file.pools.get(variant.pool), replica_memory_bytes(variant)
+    if pool and 0 < _budget(pool) < memory:
         yield _problem(
             (*path, "memory"),
-            f"is {memory_text(variant.memory)}, but pool {variant.pool!r} has only "
+            f"is {memory_text(memory)}{' of one unit' if variant.roles else ''}, but pool {variant.pool!r} has only "
             f"{memory_text(_budget(pool))} to give",
         )
     if variant.capacity and not any(variant.capacity.model_dump().values()):
         yield _problem(
             (*path, "capacity"), "has two costs of 0; one must be above 0, or leave it out"
         )
+    if variant.roles is not None:
+        yield from role_problems(variant.roles, (*path, "roles"), engine=variant.engine)
     match variant.target:
         case ProcessPart() as target:
+            yield from _bounds_problems(variant, path)
             yield from _process_problems(target, variant=variant, path=path)
         case UrlPart() as target:
             yield from _url_problems(target, variant=variant, path=path)
 
 
-def _process_problems(
-    target: ProcessPart, *, variant: VariantPart, path: KeyPath
-) -> Iterator[Problem]:
+def _bounds_problems(variant: VariantPart, path: KeyPath) -> Iterator[Problem]:
     minimum, maximum = replica_bounds(variant)
     if minimum > maximum:
         yield _problem(
             (*path, "max_replicas"),
             f"is {maximum}, must be at least min_replicas, which is {minimum}",
+        )
+
+
+def _process_problems(
+    target: ProcessPart, *, variant: VariantPart, path: KeyPath
+) -> Iterator[Problem]:
+    if variant.roles is not None:
+        yield _problem(
+            (*path, "target", "kind"),
+            "is process, but Foresail cannot start engines of two roles; use url, so that it watches "
+            "them and advises how many, or leave roles out",
         )
     if not any("{port}" in word for word in target.command):
         yield _problem(
@@ -163,6 +203,16 @@ def _process_problems(
 
 
 def _url_problems(target: UrlPart, *, variant: VariantPart, path: KeyPath) -> Iterator[Problem]:
+    if variant.roles is None:
+        yield from _count_problems(target, variant=variant, path=path)
+    else:
+        yield from _bounds_problems(variant, path)
+    for index, url in enumerate(target.urls):
+        if url in target.urls[:index]:
+            yield _problem((*path, "target", "urls", index), f"repeats {url!r}")
+
+
+def _count_problems(target: UrlPart, *, variant: VariantPart, path: KeyPath) -> Iterator[Problem]:
     count = len(target.urls)
     for key, value in (
         ("min_replicas", variant.min_replicas),
@@ -174,9 +224,6 @@ def _url_problems(target: UrlPart, *, variant: VariantPart, path: KeyPath) -> It
                 f"is {value}, must be {count}, the number of urls, or be left out: Foresail does not "
                 "start or stop these",
             )
-    for index, url in enumerate(target.urls):
-        if url in target.urls[:index]:
-            yield _problem((*path, "target", "urls", index), f"repeats {url!r}")
 
 
 def _reference_problems(
@@ -212,9 +259,11 @@ def _memory_problems(file: CatalogueFile) -> Iterator[Problem]:
     too_large: set[str] = set()  # pools for which one variant alone was told already
     for service in file.services.values():
         for variant in service.variants.values():
-            if variant.pool in file.pools and variant.memory > _budget(file.pools[variant.pool]):
+            if variant.pool in file.pools and replica_memory_bytes(variant) > _budget(
+                file.pools[variant.pool]
+            ):
                 too_large.add(variant.pool)
-            held = replica_bounds(variant)[0] * variant.memory
+            held = replica_bounds(variant)[0] * replica_memory_bytes(variant)
             always[variant.pool] = always.get(variant.pool, 0) + held
     for name, pool in file.pools.items():
         budget = _budget(pool)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from collector.catalogue_file.calendar_schema import calendar_events
-from collector.catalogue_file.checks import models_of, replica_bounds
+from collector.catalogue_file.checks import models_of, replica_bounds, replica_memory_bytes
 from collector.catalogue_file.overflow_schema import overflow_of
+from collector.catalogue_file.roles_schema import OneEngine, engines_of, unit_cost_per_hour
 from collector.catalogue_file.schema import (
     AuthorityPart,
     CatalogueFile,
@@ -37,6 +38,7 @@ from collector.model.catalogue import (
 )
 from collector.model.ids import PoolName, QuotaName, ServiceName, TierName, VariantName
 from collector.model.replica import EngineKind
+from collector.model.roles import EngineRole, RoleEngines
 
 
 def catalogue_of(file: CatalogueFile, *, folder: Path, digest: str) -> Catalogue:
@@ -129,22 +131,61 @@ def _variant(name: str, part: VariantPart, *, match: Mapping[str, str], folder: 
     keep_alive = (
         part.engine is not EngineKind.LLAMA_CPP if part.keep_alive is None else part.keep_alive
     )
+    roles = _roles(part)
     return Variant(
         name=VariantName(name),
         engine=part.engine,
         target=_target(part.target, folder=folder),
         pool=PoolName(part.pool),
-        memory_bytes=part.memory,
-        slots=part.slots,
+        memory_bytes=replica_memory_bytes(part),
+        slots=_slots(part.slots, roles=roles),
         min_replicas=minimum,
         max_replicas=maximum,
-        cost_per_hour=part.cost_per_hour,
+        cost_per_hour=_cost_per_hour(part),
         upstream_model=part.upstream_model,
         keep_alive=keep_alive,
-        capacity_prior=_capacity(part),
+        capacity_prior=_unit_capacity(roles) if roles else _capacity(part),
+        roles=roles,
         match={**match, **part.match},
         is_spot=part.spot,
         quota=None if part.quota is None else QuotaName(part.quota),
+    )
+
+
+def _roles(part: VariantPart) -> tuple[RoleEngines, ...]:
+    if part.roles is None:
+        return ()
+    costs: dict[EngineRole, float] = {}
+    if part.capacity is not None:
+        costs = {
+            EngineRole.PREFILL: part.capacity.prompt_seconds_per_token,
+            EngineRole.DECODE: part.capacity.output_seconds_per_token,
+        }
+    known = {role: cost for role, cost in costs.items() if cost > 0}
+    usual = OneEngine(memory_bytes=part.memory, slots=part.slots, seconds_per_token=known)
+    return engines_of(part.roles, usual=usual)
+
+
+def _slots(usual: int, *, roles: tuple[RoleEngines, ...]) -> int:
+    """Of a unit: the answers its decode engines give at once."""
+    decode = [each for each in roles if each.role is EngineRole.DECODE]
+    return sum(each.ratio * each.slots for each in decode) or usual
+
+
+def _cost_per_hour(part: VariantPart) -> float:
+    if part.roles is None:
+        return part.cost_per_hour
+    return unit_cost_per_hour(part.roles, usual=part.cost_per_hour)
+
+
+def _unit_capacity(roles: tuple[RoleEngines, ...]) -> CapacityPrior | None:
+    """Unit-seconds per token; None unless both roles' costs were declared."""
+    costs = {each.role: (each.seconds_per_token or 0.0) / each.ratio for each in roles}
+    if not all(costs.values()):
+        return None
+    return CapacityPrior(
+        prompt_seconds_per_token=costs[EngineRole.PREFILL],
+        output_seconds_per_token=costs[EngineRole.DECODE],
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from collector.catalogue_file.calendar_schema import MAX_EVENTS, EventPart
 from collector.catalogue_file.overflow_schema import OverflowPart
+from collector.catalogue_file.roles_schema import RolesPart
 from collector.catalogue_file.target_schema import TargetPart
 from collector.catalogue_file.words import Accelerator, ClientModel, LabelName, LabelValue, Name
 from collector.files.part import FilePart, choice, quantity, required_choice
@@ -200,25 +201,27 @@ class VariantPart(FilePart):
     pool: str = Field(description="The pool (a name under pools) its replicas take memory from.")
     memory: MemoryAmount = Field(
         description="What one replica holds there, weights and cache, such as 6GiB. It is counted "
-        "before a start, and corrected by what is measured."
+        "before a start, and corrected by what is measured. With roles: what one engine holds."
     )
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = Field(
-        description="Requests one replica works on at once (vLLM --max-num-seqs, llama.cpp --parallel)."
+        description="Requests one replica works on at once (vLLM --max-num-seqs, llama.cpp --parallel). "
+        "With roles: one engine."
     )
     min_replicas: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] | None = Field(
         default=None,
         description="Replicas that always run. Default 0: a model nobody asks for takes no memory. "
-        "Of a url target always the number of its urls.",
+        "Of a url target always the number of its urls; with roles, the fewest units that are advised.",
     )
     max_replicas: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] | None = Field(
         default=None,
         description="The most replicas that may run. Default 1, or min_replicas where that is more: "
-        "copies are asked for, not assumed. Of a url target always the number of its urls.",
+        "copies are asked for, not assumed. Of a url target always the number of its urls; with roles, "
+        "the most units that are advised, by default as many as its engines make.",
     )
     cost_per_hour: Money = Field(
         default=0.0,
-        description="What one replica costs per hour, in the money of violation_price_per_minute. "
-        "Default 0, for a box that is paid already.",
+        description="What one replica costs per hour, in the money of violation_price_per_minute; with "
+        "roles, one engine. Default 0, for a box that is paid already.",
     )
     upstream_model: ClientModel | None = Field(
         default=None,
@@ -232,8 +235,8 @@ class VariantPart(FilePart):
     )
     capacity: CapacityPart | None = Field(
         default=None,
-        description="What work costs on one replica. Default: measured after the first start, then "
-        "learned from traffic.",
+        description="What work costs on one replica; with roles, on one engine that does only its part. "
+        "Default: measured after the first start, then learned from traffic.",
     )
     spot: bool = Field(
         default=False,
@@ -250,6 +253,13 @@ class VariantPart(FilePart):
         description="Labels that single out its replicas' targets in Prometheus, such as namespace, "
         "where the replica's own label is not enough; they add to the service's. Default: none. "
         "Looked at only with `sources: {engines: prometheus}`.",
+    )
+    roles: RolesPart | None = Field(
+        default=None,
+        description="Engines that divide every request into prefill and decode, at a ratio. One replica "
+        "is then a unit of them, such as 1 prefill and 2 decode, and decisions about it are advice. "
+        "Only with a url target, whose urls are where requests go in. Default: none, every engine does "
+        "whole requests.",
     )
     target: TargetPart = Field(
         discriminator="kind", description="How replicas come to be: a command of this box, or urls."

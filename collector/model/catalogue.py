@@ -4,13 +4,14 @@ Made from catalogue.yaml by `collector.catalogue_file`; every stage and the gate
 Constructors check what types cannot; the file reader turns a ValueError into file, line and key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from collector.model.calendar import CalendarEvent
 from collector.model.ids import PoolName, QuotaName, ServiceName, TierName, VariantName
-from collector.model.replica import EngineKind
+from collector.model.replica import HAND_OVERS, EngineKind
+from collector.model.roles import EngineRole, HandOver, RoleEngines
 
 
 class Sli(StrEnum):
@@ -87,7 +88,8 @@ class CapacityPrior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to run a service."""
+    """One way to run a service. Where it has roles, one replica of it is a unit of engines: memory, slots,
+    cost and capacity are those of a unit."""
 
     name: VariantName
     engine: EngineKind
@@ -104,6 +106,7 @@ class Variant:
     match: Mapping[str, str] = field(default_factory=dict)  # labels its series have in Prometheus
     is_spot: bool = False  # its replicas may be taken away at any time
     quota: QuotaName | None = None  # limits the replicas of several variants together
+    roles: tuple[RoleEngines, ...] = ()  # prefill and decode; none: an engine does whole requests
 
     def __post_init__(self) -> None:
         if self.memory_bytes <= 0:
@@ -115,6 +118,37 @@ class Variant:
                 f"0 <= min_replicas <= max_replicas must hold, got {self.min_replicas} and "
                 f"{self.max_replicas}"
             )
+        if self.roles and {each.role for each in self.roles} != set(EngineRole):
+            raise ValueError("roles must be prefill and decode, once each")
+
+    @property
+    def is_run_by_others(self) -> bool:
+        """Whether somebody else starts and stops its replicas."""
+        return isinstance(self.target, UrlTarget)
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether it is decided how many replicas it has: to be carried out, or as advice."""
+        return not isinstance(self.target, UrlTarget) or bool(self.roles)
+
+    def engines_of(self, role: EngineRole | None) -> RoleEngines | None:
+        """The engines of one of its roles; None where it has no such role."""
+        return next((each for each in self.roles if each.role is role), None)
+
+    def engine_urls(self) -> Iterator[tuple[str, str, EngineRole | None]]:
+        """(number or role/number, address, role) of each engine that somebody else runs."""
+        if self.roles:
+            for engines in self.roles:
+                for number, url in enumerate(engines.urls):
+                    yield f"{engines.role.value}/{number}", url, engines.role
+        elif isinstance(self.target, UrlTarget):
+            for number, url in enumerate(self.target.urls):
+                yield str(number), url, None
+
+    def match_of(self, role: EngineRole | None) -> Mapping[str, str]:
+        """The labels of one engine's series: the variant's, and those of its role."""
+        engines = self.engines_of(role)
+        return self.match if engines is None else {**self.match, **engines.match}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +186,15 @@ class Service:
     max_in_flight_per_replica: int | None = None  # None: no limit at the gateway
     calendar: tuple[CalendarEvent, ...] = ()  # when more will be asked for than the past tells
     overflow: Overflow | None = None  # None: nothing leaves
+
+    @property
+    def hand_overs(self) -> Mapping[VariantName, HandOver]:
+        """How each variant that has roles passes a request on; in turn where that is not known."""
+        return {
+            each.name: HAND_OVERS.get(each.engine, HandOver.IN_TURN)
+            for each in self.variants
+            if each.roles
+        }
 
 
 class PoolKind(StrEnum):

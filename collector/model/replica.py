@@ -1,9 +1,11 @@
 """One running copy of a variant, and the states it passes through."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from collector.model.ids import ReplicaId, ServiceName, VariantName
+from collector.model.roles import EngineRole, HandOver
 
 
 class EngineKind(StrEnum):
@@ -17,6 +19,15 @@ class EngineKind(StrEnum):
     LMDEPLOY = "lmdeploy"
     TGI = "tgi"
     OLLAMA = "ollama"
+
+
+HAND_OVERS: Mapping[EngineKind, HandOver] = {
+    EngineKind.VLLM: HandOver.IN_TURN,
+    EngineKind.SGLANG: HandOver.AT_ONCE,
+}
+"""Engines that divide a request between roles, and how. Sources: vLLM's proxies and llm-d's routing
+sidecar ask prefill for one token before they ask decode; SGLang's router sends each request to a pair.
+Of engines that are not here it is not known which role tells what."""
 
 
 class ReplicaState(StrEnum):
@@ -52,3 +63,4 @@ class Replica:
     ordered_timestamp_seconds: float  # when the decision to start it was carried out
     serving_timestamp_seconds: float | None  # first useful token; None while it has given none
     base_url: str | None  # http://host:port without a path; None until it is known
+    role: EngineRole | None = None  # it is one engine of a unit; None: a whole replica, or a unit

@@ -61,7 +61,10 @@ def _row(service: Mapping[str, Any], *, is_observed: bool) -> tuple[str, ...]:  
 
 
 def _replicas(replicas: list[Mapping[str, Any]]) -> str:  # Any: JSON
-    counts = Counter(each["state"] for each in replicas)
+    counts = Counter(
+        f"{each['state']} {each['role']}" if each.get("role") else each["state"]
+        for each in replicas
+    )
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
 
 

@@ -15,6 +15,7 @@ from autoscaler.series import TickStep
 from collector.model.catalogue import Mode, PoolKind, Sli
 from collector.model.reading import MissingReason
 from collector.model.replica import EngineKind, ReplicaState
+from collector.model.roles import EngineRole
 
 
 class Body(BaseModel):
@@ -72,6 +73,23 @@ class CandidateBody(Body):
     """null for the chosen one."""
 
 
+class RoleBody(Body):
+    """The engines of one role of a variant; a unit of them is a replica."""
+
+    variant: str
+    role: EngineRole
+    engines_per_unit: int
+    serving_engines: int
+    needed_engines: int
+    """For the units that the decision comes to."""
+    sustained_requests_per_second: float | None
+    """Of one unit, as far as this role goes; null while that is not known."""
+    used_ratio: float | None
+    """Of that, when the unit carries all it can; 1: this role binds."""
+    is_misfit: bool
+    """Whether it idles for more than half then: another ratio would fit the mix of tokens."""
+
+
 class EvidenceBody(Body):
     """The numbers a decision was made from."""
 
@@ -100,6 +118,8 @@ class EvidenceBody(Body):
     """Where the plan may have missed its best, one clause each."""
     announced: list[str]
     """Events of the calendar that raised the forecast, one clause each."""
+    roles: list[RoleBody]
+    """Of variants whose engines have roles: prefill and decode."""
 
 
 class DecisionBody(Body):
@@ -145,10 +165,12 @@ class ObjectiveBody(Body):
 
 
 class ReplicaBody(Body):
-    """One running copy."""
+    """One running copy, or one engine of a unit."""
 
     replica_id: str
     variant: str
+    role: EngineRole | None = None
+    """Of an engine of a unit; null for one that does whole requests."""
     state: ReplicaState
     ordered_timestamp_seconds: float
     serving_timestamp_seconds: float | None

@@ -7,7 +7,14 @@ leave out a number: unknown ones are null.
 from autoscaler.explain import BECAUSE
 from autoscaler.model.action import Action, Direction, Hold, Scale
 from autoscaler.model.decision import Candidate, Decision, Evidence, Verdict
-from foresail.http.bodies import ActionBody, CandidateBody, DecisionBody, EvidenceBody
+from autoscaler.model.role_evidence import RoleEvidence
+from foresail.http.bodies import (
+    ActionBody,
+    CandidateBody,
+    DecisionBody,
+    EvidenceBody,
+    RoleBody,
+)
 
 VERDICT_WORDS = {
     Verdict.ACT: "Foresail acts",
@@ -91,4 +98,18 @@ def _evidence_body(evidence: Evidence) -> EvidenceBody:
         learning=list(evidence.learning),
         planning=list(evidence.planning),
         announced=list(evidence.announced),
+        roles=[_role_body(each) for each in evidence.roles],
+    )
+
+
+def _role_body(role: RoleEvidence) -> RoleBody:
+    return RoleBody(
+        variant=role.variant,
+        role=role.role,
+        engines_per_unit=role.engines_per_unit,
+        serving_engines=role.serving_engines,
+        needed_engines=role.needed_engines,
+        sustained_requests_per_second=role.sustained_requests_per_second,
+        used_ratio=role.used_ratio,
+        is_misfit=role.is_misfit,
     )

@@ -181,6 +181,7 @@ def _replica_body(view: ReplicaView, *, now: float) -> ReplicaBody:
     return ReplicaBody(
         replica_id=replica.replica_id,
         variant=replica.variant,
+        role=replica.role,
         state=replica.state,
         ordered_timestamp_seconds=replica.ordered_timestamp_seconds,
         serving_timestamp_seconds=replica.serving_timestamp_seconds,

@@ -132,10 +132,12 @@ def _holders(
 def _holds(view: ReplicaView, *, variant: Variant) -> tuple[float, bool]:
     """(bytes, measured or not): a starting replica is counted with what it will grow to."""
     measured = known_value(view.memory_bytes)
+    engines = variant.engines_of(view.replica.role)
+    declared = engines.memory_bytes if engines else variant.memory_bytes
     is_grown = view.replica.state in {ReplicaState.SERVING, ReplicaState.DRAINING}
-    if measured is not None and (is_grown or measured > variant.memory_bytes):
+    if measured is not None and (is_grown or measured > declared):
         return measured, True
-    return float(variant.memory_bytes), False
+    return float(declared), False
 
 
 def _available(pool: PoolName, *, snapshot: Snapshot | None) -> Number:

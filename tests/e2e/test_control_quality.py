@@ -44,6 +44,7 @@ def test_a_comparison_resumes_and_is_written_up(tmp_path):
     assert f"1 of {len(lines)} cells to replay" in run("--forget", "foresail", "--estimate")
     text = page.read_text()
     assert "## servegen_m_small_d0-8, start 120 s" in text
-    assert "| **foresail** | - |" in text
+    assert "| **foresail** | - | 1 |" in text
+    assert "Foresail attained by seed: " in text
     assert "## Targets that were not reached" in text
     assert str(tmp_path) not in text

@@ -97,7 +97,8 @@ def readings(draw: st.DrawFn) -> Number:
 
 
 TRAFFIC = [each.name for each in fields(TrafficView)]
-WORK = [each.name for each in fields(ReplicaView) if each.name != "replica"]
+WORK = [each.name for each in fields(ReplicaView) if each.name not in {"replica", "engine"}]
+CACHE = ["kv_use_ratio", "kv_capacity_tokens"]
 
 
 def odd(names: list[str]) -> st.SearchStrategy[dict[str, Number]]:
@@ -122,7 +123,10 @@ def replicas(draw: st.DrawFn) -> list[ReplicaView]:
     found = []
     for number, (service, variant, state) in enumerate(draw(st.lists(kinds, max_size=10))):
         view = make_replica_view(f"r{number}", service=service, variant=variant, state=state)
-        found.append(replace(view, **draw(odd(WORK))) if number < 4 else view)
+        if number < 4:
+            engine = replace(view.engine, **draw(odd(CACHE)))
+            view = replace(view, engine=engine, **draw(odd(WORK)))
+        found.append(view)
     return found
 
 
@@ -426,7 +430,7 @@ def test_metrics_in_the_dark_take_nothing_away_and_teach_nothing_of_demand(world
             assert each.evidence.quality != ()
     for name in NAMES:
         before, after = world.state.service(name), result.next_state.service(name)
-        assert after.budget == before.budget
+        assert after.budgets == before.budgets
         assert after.objective_totals == before.objective_totals
 
 
@@ -470,7 +474,7 @@ def test_more_demand_never_means_fewer_replicas(
             Recommendation(timestamp_seconds=NOW - age, replicas=0) for age in range(300, 0, -15)
         ),
         scale_fit=fit,
-        budget=BudgetSpending(bad=spent, allowed=1.0),
+        budgets=(BudgetSpending(bad=spent, allowed=1.0),),
     )
     less = planned(np.array(requests), supply=supply, held=held, known=known)
     more = planned(np.array(requests) * factor, supply=supply, held=held + more_held, known=known)

@@ -50,6 +50,9 @@ CHECKS: dict[str, Check] = {
         told.plant.services[service].completed >= least
     ),
     "attainment_at_least": lambda told, service, least: attainment(told, service) >= least,
+    "verdicts": lambda told, service, verdicts: (
+        {each.verdict.value for each in told.of(service)} == set(verdicts)
+    ),
     "windows": lambda told, service, windows: all(holds(told, service, each) for each in windows),
 }
 

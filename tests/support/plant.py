@@ -12,13 +12,14 @@ from itertools import count
 from typing import TypeVar
 
 from autoscaler.model.action import Direction, Scale
-from autoscaler.model.decision import Decision
+from autoscaler.model.decision import Decision, Verdict
 from autoscaler.model.event import Event, ReplicaDied, ReplicaReady, ReplicaStartFailed
 from collector.model.catalogue import Catalogue, Service, Variant
 from collector.model.histogram import Histogram
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import Fresh, Reading, Stale
-from collector.model.replica import HOLDING_STATES, Replica, ReplicaState
+from collector.model.replica import HOLDING_STATES, SUPPLY_STATES, Replica, ReplicaState
+from collector.model.roles import EngineRole
 from collector.model.snapshot import (
     LatencyView,
     PoolView,
@@ -27,7 +28,15 @@ from collector.model.snapshot import (
     Snapshot,
     TrafficView,
 )
+from collector.model.units import in_units
 from support.builders import OUTPUT_TOKENS, PROMPT_TOKENS, UNREAD
+from support.plant_units import (
+    TOKENS,
+    engine_memory_bytes,
+    engines_of_a_unit,
+    role_speeds,
+    running_and_waiting,
+)
 
 T = TypeVar("T")
 
@@ -55,6 +64,7 @@ class PlantService:
     rate: Callable[[float], float]  # requests per second at a time
     lead_seconds: float = 10.0
     start_fails: bool = False
+    follows_advice: bool = False  # whoever runs its engines does what a decision advises
     failing_variants: set[str] = field(default_factory=set)  # of which no start succeeds now
     speed_ratio: float = 1.0  # of what the prior promised
     held: deque[float] = field(default_factory=deque)  # arrival times
@@ -99,24 +109,49 @@ class Plant:
             self._advance(each)
         for service in self.services.values():
             self._serve(service)
-        promised = sum(self._variant(each).memory_bytes for each in self._holding())
+        promised = sum(
+            engine_memory_bytes(self._variant(each), each.replica) for each in self._holding()
+        )
         self.max_memory_bytes = max(self.max_memory_bytes, promised)
 
     # What decisions do
 
     def carry_out(self, decision: Decision) -> None:
-        """Starts or stops what an effective decision says."""
+        """Starts or stops what an effective decision says, or one that somebody follows."""
         action = decision.action
-        if not decision.is_effective or not isinstance(action, Scale):
+        is_followed = (
+            self.services[decision.service].follows_advice and decision.verdict is Verdict.ADVISE
+        )
+        if not (decision.is_effective or is_followed) or not isinstance(action, Scale):
             return
         if action.direction is Direction.OUT:
             for _ in range(action.to_replicas - action.from_replicas):
                 self.start(decision.service, variant=action.variant)
         for replica_id in action.stop_replicas:
-            self._become(self.replicas[replica_id], ReplicaState.DRAINING, after=DRAIN_SECONDS)
+            for each in self._engines(decision.service, action.variant, replica_id):
+                self._become(each, ReplicaState.DRAINING, after=DRAIN_SECONDS)
+
+    def _engines(
+        self, service: ServiceName, variant: VariantName, replica_id: ReplicaId
+    ) -> list[PlantReplica]:
+        """The replica, or where it is a unit the first engines that make one."""
+        if replica_id in self.replicas:
+            return [self.replicas[replica_id]]
+        found: list[PlantReplica] = []
+        left = self._of(service, ReplicaState.SERVING)
+        for role in engines_of_a_unit(self._declared(service, variant)):
+            found.append(next(e for e in left if e.replica.role is role))
+            left.remove(found[-1])
+        return found
 
     def start(self, service: ServiceName, *, variant: VariantName, ready: bool = False) -> None:
         """Orders one replica; `ready` ones serve at once, as before the story begins."""
+        for role in engines_of_a_unit(self._declared(service, variant)):
+            self._start(service, variant=variant, ready=ready, role=role)
+
+    def _start(
+        self, service: ServiceName, *, variant: VariantName, ready: bool, role: EngineRole | None
+    ) -> None:
         plant = self.services[service]
         name = ReplicaId(f"{service}-{next(self._ids)}")
         replica = Replica(
@@ -127,6 +162,7 @@ class Plant:
             ordered_timestamp_seconds=self.now,
             serving_timestamp_seconds=self.now if ready else None,
             base_url=f"http://{name}",
+            role=role,
         )
         ends = None if ready else self.elapsed_seconds + plant.lead_seconds
         fails = plant.start_fails or variant in plant.failing_variants
@@ -192,17 +228,19 @@ class Plant:
         )
 
     def supply(self, service: ServiceName) -> int:
-        """Replicas that serve or will."""
-        coming = self._of(service, ReplicaState.LOADING)
-        return len(coming) + len(self._of(service, ReplicaState.SERVING))
+        """Replicas that serve or will; engines of roles count as units."""
+        return sum(self.supply_by_variant(service).values())
 
     def supply_by_variant(self, service: ServiceName) -> dict[str, int]:
         """The same, per declared variant."""
         there = [
             each.replica.variant
-            for state in (ReplicaState.LOADING, ReplicaState.SERVING)
-            for each in self._of(service, state)
+            for each in self.replicas.values()
+            if each.replica.service == service and each.replica.state in SUPPLY_STATES
         ]
+        if self.services[service].declared.hand_overs:
+            whole = in_units(self.snapshot(), catalogue=self.catalogue).snapshot
+            there = [view.replica.variant for view in whole.replicas_of(service)]
         variants = self.services[service].declared.variants
         return {str(each.name): there.count(each.name) for each in variants}
 
@@ -242,10 +280,19 @@ class Plant:
         serving = max(1, len(self._of(service, ReplicaState.SERVING)))
         share = len(self.services[service].in_flight) / serving if is_serving else 0.0
         slots = self._variant(each).slots
+        running, waiting = min(share, slots), max(0.0, share - slots)
+        if each.replica.role is not None:
+            running, waiting = running_and_waiting(
+                self._variant(each),
+                each.replica,
+                in_flight=len(self.services[service].in_flight),
+                serving=[e.replica for e in self._of(service, ReplicaState.SERVING)],
+            )
+            share = running + waiting
         return ReplicaView(
             replica=each.replica,
-            running_requests=self._fresh(min(share, slots)),
-            waiting_requests=self._fresh(max(0.0, share - slots)),
+            running_requests=self._fresh(running),
+            waiting_requests=self._fresh(waiting),
             prompt_tokens_total=self._fresh(each.prompt_tokens),
             output_tokens_total=self._fresh(each.output_tokens),
             in_flight_requests=self._fresh(share),
@@ -267,6 +314,8 @@ class Plant:
             return
         each.replica = replace(each.replica, serving_timestamp_seconds=self.now)
         self._become(each, ReplicaState.SERVING)
+        if each.replica.role is not None:
+            return  # nobody here started it
         self.events.append(
             ReplicaReady(
                 service=each.replica.service,
@@ -299,7 +348,7 @@ class Plant:
             plant.in_flight.extend(plant.held)
             plant.held.clear()
         self._turn_away(plant)
-        work = sum(map(self._speed, serving)) * plant.speed_ratio
+        work = self._work(plant, serving) * plant.speed_ratio
         while plant.in_flight and plant.work_done + work >= WORK_SECONDS_PER_REQUEST:
             work -= WORK_SECONDS_PER_REQUEST - plant.work_done
             plant.work_done = 0.0
@@ -331,10 +380,19 @@ class Plant:
         plant.first_token_counts[bucket] += 1
         plant.first_token_sum += waited
         plant.completed += 1
+        if plant.declared.hand_overs:
+            _divide(serving)
+            return
         speed = sum(map(self._speed, serving))
         for each in serving:
             each.prompt_tokens += PROMPT_TOKENS * self._speed(each) / speed
             each.output_tokens += OUTPUT_TOKENS * self._speed(each) / speed
+
+    def _work(self, plant: PlantService, serving: Sequence[PlantReplica]) -> float:
+        """Requests per second that all of them work off together."""
+        if not plant.declared.hand_overs:
+            return sum(map(self._speed, serving))
+        return min(role_speeds(plant.declared, [each.replica for each in serving]).values())
 
     def _speed(self, each: PlantReplica) -> float:
         """Requests per second that it works off, as its variant promises."""
@@ -351,13 +409,29 @@ class Plant:
         return [each for each in self.replicas.values() if each.replica.state in HOLDING_STATES]
 
     def _variant(self, each: PlantReplica) -> Variant:
-        variant = self.catalogue.variant(each.replica.service, each.replica.variant)
+        return self._declared(each.replica.service, each.replica.variant)
+
+    def _declared(self, service: ServiceName, name: VariantName) -> Variant:
+        variant = self.catalogue.variant(service, name)
         assert variant is not None
         return variant
 
     def _memory(self, each: PlantReplica) -> int:
         """A replica takes its memory when it has loaded."""
-        return 0 if each.replica.state is ReplicaState.LOADING else self._variant(each).memory_bytes
+        is_loading = each.replica.state is ReplicaState.LOADING
+        return 0 if is_loading else engine_memory_bytes(self._variant(each), each.replica)
+
+
+def _divide(serving: Sequence[PlantReplica]) -> None:
+    """A request's tokens to the engines of its roles; prefill gives one token of the answer, too."""
+    for role, tokens in TOKENS.items():
+        engines = [each for each in serving if each.replica.role is role]
+        for each in engines:
+            if role is EngineRole.PREFILL:
+                each.prompt_tokens += tokens / len(engines)
+                each.output_tokens += 1.0 / len(engines)
+            else:
+                each.output_tokens += tokens / len(engines)
 
 
 def _stale(view: ServiceView) -> ServiceView:

@@ -34,6 +34,7 @@ from collector.model.ids import VariantName
 from collector.model.snapshot import Snapshot
 from support.builders import GIB, PRIOR, SMALL, make_catalogue, make_service, make_variant
 from support.plant import Plant, PlantService
+from support.units import make_split_variant
 
 START_SECONDS = 1_700_000_000.0
 BIN_SECONDS = 15.0
@@ -224,6 +225,9 @@ def _variants(document: Document) -> list[Document]:
 def _variant(document: Document) -> Variant:
     """`requests_per_second`: what one replica of it works off, where that is not one."""
     fields = {key: value for key, value in document.items() if key != "replicas"}
+    if "roles" in fields:
+        del fields["name"]
+        return make_split_variant(**fields.pop("roles"), **fields)
     cost = 1.0 / fields.pop("requests_per_second", 1.0)
     prior = CapacityPrior(
         prompt_seconds_per_token=PRIOR.prompt_seconds_per_token * cost,
@@ -246,6 +250,7 @@ def _plant_service(document: Document, catalogue: Catalogue) -> PlantService:
         rate=_rate(document["arrivals"]),
         lead_seconds=document.get("lead_seconds", 10.0),
         start_fails=document.get("start_fails", False),
+        follows_advice=document.get("follows_advice", False),
     )
 
 

@@ -5,16 +5,27 @@ from autoscaler.model.state import StepRun
 
 
 def make_step_run(
-    times: StepTimes, *, batch: float, prompt_tokens_per_second: float = 0.0
+    times: StepTimes,
+    *,
+    batch: float,
+    prompt_tokens_per_second: float = 0.0,
+    kv_ratio_per_sequence: float = 0.0,
+    whole_kv_seconds: float = 0.0,
 ) -> StepRun:
-    """A minute of one replica with these costs, `batch` sequences at a time."""
+    """A minute of one replica with these costs, `batch` sequences at a time.
+
+    A whole KV cache makes a step longer by `whole_kv_seconds`; each sequence holds that share of it.
+    """
     share = times.prompt_seconds_per_token * prompt_tokens_per_second
-    step = (times.floor_seconds + times.output_seconds_per_token * batch) / (1.0 - share)
+    kv_use = batch * kv_ratio_per_sequence
+    tokens_seconds = times.output_seconds_per_token * batch + whole_kv_seconds * kv_use
+    step = (times.floor_seconds + tokens_seconds) / (1.0 - share)
     tokens = 60.0 * batch / step
     return StepRun(
         replica_seconds=60.0,
         prompt_tokens=60.0 * prompt_tokens_per_second,
         output_tokens=tokens,
+        kv_replica_seconds=60.0 * kv_use if kv_ratio_per_sequence else None,
         token_gaps=tokens,
         token_gap_seconds=tokens * step,
     )

@@ -40,8 +40,7 @@ def catalogue_questions(
         )
         for service in catalogue.services
         for variant in service.variants
-        if isinstance(variant.target, UrlTarget)
-        for number, url in enumerate(variant.target.urls)
+        for number, url, _ in variant.engine_urls()
     )
 
 

@@ -106,7 +106,7 @@ def full_state() -> ControllerState:
             token_gap_seconds=1 / 3,
         ),
         objective_totals=ObjectiveTotals(seconds=NOW - 15.0, good=(1 / 3,), judged=(7.0,)),
-        budget=BudgetSpending(bad=0.1, allowed=1 / 3, seconds=3600.5),
+        budgets=(BudgetSpending(bad=0.1, allowed=1 / 3, seconds=3600.5),),
         last_reason=Reason.STEADY,
     )
     variant = VariantState(

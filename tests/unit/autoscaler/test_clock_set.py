@@ -94,14 +94,14 @@ def test_the_long_run_budget_outlives_a_clock_that_goes_weeks_ahead() -> None:
     budget = BudgetSpending(bad=3.0, allowed=10.0, seconds=86400.0)
     totals = ObjectiveTotals(seconds=NOW - 15.0, good=(50.0,), judged=(50.0,))
     weeks = 40 * 86400.0
-    state = moved(known(budget=budget, objective_totals=totals), weeks)
+    state = moved(known(budgets=(budget,), objective_totals=totals), weeks)
     totals_now = spend(
         state,
         service=make_service(),
         view=make_view(at=NOW + weeks, completed_requests_total=50.0),
         now=NOW + weeks,
     )
-    assert totals_now.budget.seconds == pytest.approx(86400.0, rel=0.01)
+    assert totals_now.budgets[0].seconds == pytest.approx(86400.0, rel=0.01)
 
 
 @pytest.mark.parametrize("kind", [ServiceState, OverflowState, VariantState])

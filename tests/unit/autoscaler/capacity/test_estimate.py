@@ -2,10 +2,10 @@
 
 import pytest
 
-from autoscaler.capacity.estimate import prior_capacity
+from autoscaler.capacity.estimate import estimate_capacity, prior_capacity
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Rates
-from autoscaler.model.state import VariantState
+from autoscaler.model.state import StepFit, VariantState
 from collector.model.catalogue import CapacityPrior
 from support.builders import PRIOR, make_variant
 
@@ -14,6 +14,32 @@ def interval(**state: object) -> tuple[float, float, int]:
     capacity = prior_capacity(make_variant(), state=VariantState(**state))  # type: ignore[arg-type]  # by name
     assert capacity is not None
     return capacity.low_ratio, capacity.high_ratio, capacity.sample_count
+
+
+@pytest.mark.parametrize(
+    ("kv_share", "output_seconds"),
+    [
+        pytest.param(0.0, 0.0004 + 0.02 / 100, id="kv-not-told"),
+        pytest.param(0.005, 0.0004 + 0.02 / 100, id="slots-are-fewer"),
+        pytest.param(0.05, 0.0004 + 0.02 / 20, id="kv-cache-is-full-first"),
+        pytest.param(3.0, 0.0004 + 0.02, id="one-always-fits"),
+    ],
+)
+def test_a_batch_is_no_larger_than_its_slots_and_its_kv_cache(
+    kv_share: float, output_seconds: float
+) -> None:
+    fit = StepFit(
+        costs=(0.02, 0.0004, 0.0001, 0.0),
+        least_step_seconds=0.02,
+        recent_kv=kv_share,
+        recent_sequences=1.0,
+    )
+    capacity = estimate_capacity(
+        make_variant(slots=100), state=VariantState(step_fit=fit), objectives=()
+    )
+    assert capacity is not None
+    assert capacity.low_ratio == 0.95
+    assert capacity.output_seconds_per_token == pytest.approx(max(0.0004, 0.95 * output_seconds))
 
 
 def test_the_prior_alone_is_a_wide_interval() -> None:

@@ -33,7 +33,7 @@ def test_a_stretch_that_is_long_enough_becomes_a_row_and_a_new_one_begins() -> N
     learned = lesson()
     assert learned.fit.rows == 1.0
     # 60 s of replicas, 610 gaps of 25.4 ms: 39 steps, 200 output and 50 prompt tokens a second.
-    assert learned.fit.moment == pytest.approx((610 / 15.5, 200.0, 50.0))
+    assert learned.fit.moment == pytest.approx((610 / 15.5, 200.0, 50.0, 0.0))
     assert learned.service.step_run == StepRun()
     assert learned.service.token_gap_totals == TokenGapTotals(
         token_gaps=1600.0, token_gap_seconds=35.0
@@ -77,15 +77,31 @@ def test_what_cannot_be_compared_begins_a_new_stretch(given: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("is_saturated", [True, False])
 def test_work_of_replicas_adds_up(*, is_saturated: bool) -> None:
-    done = DONE.plus(seconds=10.0, prompt_tokens=5.0, output_tokens=1.0, is_saturated=is_saturated)
+    done = DONE.plus(
+        seconds=10.0,
+        prompt_tokens=5.0,
+        output_tokens=1.0,
+        kv_use_ratio=0.5,
+        is_saturated=is_saturated,
+    )
     assert done == WorkDone(
         replica_seconds=40.0,
         prompt_tokens=3005.0,
         output_tokens=12_001.0,
+        kv_replica_seconds=5.0,
         is_saturated=is_saturated,
     )
-    again = done.plus(seconds=1.0, prompt_tokens=0.0, output_tokens=0.0, is_saturated=True)
-    assert again.is_saturated is is_saturated
+    again = done.plus(
+        seconds=1.0, prompt_tokens=0.0, output_tokens=0.0, kv_use_ratio=None, is_saturated=True
+    )
+    assert (again.is_saturated, again.kv_replica_seconds) == (is_saturated, None)
+
+
+def test_a_stretch_in_which_a_kv_cache_was_once_not_told_does_not_tell_it() -> None:
+    told = lesson(done=WorkDone(replica_seconds=15.0, kv_replica_seconds=3.0)).service.step_run
+    assert told.kv_replica_seconds == 3.0
+    untold = lesson(done=WorkDone(replica_seconds=15.0, kv_replica_seconds=None)).service.step_run
+    assert untold.kv_replica_seconds is None
 
 
 def test_time_in_which_not_all_were_saturated_is_told_apart() -> None:

@@ -202,6 +202,53 @@ def test_an_engine_that_rests_tells_its_costs_too_if_less_quickly() -> None:
     assert times.output_seconds_per_token == pytest.approx(0.0005, rel=0.05)
 
 
+KV_COSTS = replace(COSTS, output_seconds_per_token=0.0001)
+WHOLE_KV_SECONDS = 0.04
+
+
+def kv_runs(*, count: int, kv_ratios: tuple[float, ...]) -> list[StepRun]:
+    """Minutes of changing batches, prompts and lengths of context."""
+    return [
+        make_step_run(
+            KV_COSTS,
+            batch=4.0 + 60.0 * (i * 0.618034 % 1.0),
+            prompt_tokens_per_second=3000.0 * (i * 0.414214 % 1.0),
+            kv_ratio_per_sequence=kv_ratios[i % len(kv_ratios)],
+            whole_kv_seconds=WHOLE_KV_SECONDS,
+        )
+        for i in range(count)
+    ]
+
+
+def test_what_contexts_cost_is_told_apart_from_what_prompts_cost() -> None:
+    times = step_times(fitted(kv_runs(count=200, kv_ratios=(0.002, 0.006, 0.013))))
+    assert times is not None
+    assert times.floor_seconds == pytest.approx(0.02, rel=0.01)
+    assert times.prompt_seconds_per_token == pytest.approx(0.0001, rel=0.01)
+    assert times.kv_ratio_per_sequence == pytest.approx(0.007, rel=0.2)  # of the last rows
+    assert times.output_seconds_per_token == pytest.approx(
+        0.0001 + 0.04 * times.kv_ratio_per_sequence, rel=0.01
+    )
+
+
+def test_a_token_costs_what_contexts_of_the_last_hour_make_it_cost() -> None:
+    fit = fitted(kv_runs(count=400, kv_ratios=(0.002, 0.004, 0.006)))
+    short = step_times(fitted(kv_runs(count=200, kv_ratios=(0.001,)), fit))
+    long = step_times(fitted(kv_runs(count=200, kv_ratios=(0.01,)), fit))
+    assert short is not None
+    assert long is not None
+    assert short.output_seconds_per_token == pytest.approx(0.0001 + 0.04 * 0.001, rel=0.1)
+    assert long.output_seconds_per_token == pytest.approx(0.0001 + 0.04 * 0.01, rel=0.1)
+
+
+def test_an_engine_that_begins_or_ends_to_tell_its_kv_cache_is_learned_anew() -> None:
+    untold, told = make_step_runs(KV_COSTS, count=60), kv_runs(count=60, kv_ratios=(0.002, 0.004))
+    for before, after in ((untold, told), (told, untold)):
+        fit = fitted(after[:19], fitted(before))
+        assert (fit.rows, fit.rejected_rows) == (fitted(before).rows, 19)
+        assert fitted(after[19:20], fit).rows == 1.0
+
+
 def few_slots_run(batch: float, *, prompts: float) -> StepRun:
     return make_step_run(COSTS, batch=batch, prompt_tokens_per_second=prompts)
 

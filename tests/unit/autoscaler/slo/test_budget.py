@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autoscaler.model.state import BudgetSpending, ServiceState
-from autoscaler.slo.budget import long_burn_rate, spend, watched_ratio
+from autoscaler.slo.budget import burn_rates, long_burn_rate, spend, watched_ratio
 from collector.model.catalogue import Objective, Service, Sli
 from collector.model.histogram import Histogram
 from collector.model.reading import Fresh
@@ -19,6 +19,9 @@ AVAILABLE = Objective(
     sli=Sli.AVAILABILITY, threshold_seconds=None, target_ratio=0.9, window_seconds=86_400.0
 )
 BOTH = make_service(objectives=(TTFT_OBJECTIVE, AVAILABLE))
+TWO_LATENCIES = make_service(
+    objectives=(TTFT_OBJECTIVE, replace(TTFT_OBJECTIVE, sli=Sli.INTER_TOKEN_LATENCY))
+)
 Look = tuple[float, ServiceView | None]  # seconds after NOW, what was read
 
 
@@ -29,6 +32,13 @@ def view(good: float, slow: float = 0.0, **traffic: Any) -> ServiceView:
     return with_latency(make_view(**numbers), time_to_first_token=reading)
 
 
+def both_latencies(good: float, slow: float) -> ServiceView:
+    """A hundred tokens per request, none of them late."""
+    tokens = Histogram(upper_bounds=(1.0,), counts=(100.0 * (good + slow), 0.0), sum=good)
+    reading = Fresh(value=tokens, observed_timestamp_seconds=NOW, source="test")
+    return with_latency(view(good, slow), inter_token_latency=reading)
+
+
 def after(looks: Sequence[Look], *, service: Service = SERVICE) -> ServiceState:
     state = ServiceState()
     for seconds, seen in looks:
@@ -36,8 +46,8 @@ def after(looks: Sequence[Look], *, service: Service = SERVICE) -> ServiceState:
     return state
 
 
-def spent(looks: Sequence[Look], **given: Any) -> tuple[float, float]:
-    budget = after(looks, **given).budget
+def spent(looks: Sequence[Look]) -> tuple[float, float]:
+    (budget,) = after(looks).budgets or (BudgetSpending(),)
     return budget.bad, budget.allowed
 
 
@@ -87,10 +97,29 @@ def test_an_outage_counts_nothing_and_forgets_nothing() -> None:
     assert blind == before
 
 
-def test_the_objective_that_fares_worst_counts() -> None:
+def test_each_objective_is_counted_by_itself_and_the_worst_tells_the_rate() -> None:
     looks: list[Look] = [(0, view(0)), (15, view(80, shed_requests_total=20.0))]
+    state = after(looks, service=BOTH)
     # 20 shed: of 1 allowed by the first token, of 10 by availability.
-    assert spent(looks, service=BOTH) == approx(20.0, 1.0)
+    assert [(each.bad, each.allowed) for each in state.budgets] == [approx(20, 1), approx(20, 10)]
+    assert long_burn_rate(state) == pytest.approx(20.0)
+    assert burn_rates(state, objectives=BOTH.objectives) == pytest.approx((20.0, 2.0))
+
+
+def test_an_objective_with_many_events_does_not_drown_one_with_few() -> None:
+    """Tokens are hundreds of times as many as requests: quiet looks of theirs hide no missed request."""
+    state = after(
+        [(0, both_latencies(0, 0)), (15, both_latencies(95, 5)), (30, both_latencies(195, 5))],
+        service=TWO_LATENCIES,
+    )
+    assert burn_rates(state, objectives=TWO_LATENCIES.objectives) == pytest.approx(
+        (2.5, 0.0), abs=1e-3
+    )
+    assert long_burn_rate(state) == pytest.approx(2.5, abs=1e-3)
+
+
+def test_what_was_not_judged_burns_as_allowed() -> None:
+    assert burn_rates(ServiceState(), objectives=BOTH.objectives) == (1.0, 1.0)
 
 
 def test_an_objective_that_cannot_be_judged_is_no_good_news() -> None:
@@ -101,7 +130,9 @@ def test_an_objective_that_cannot_be_judged_is_no_good_news() -> None:
 def test_other_objectives_begin_anew() -> None:
     one = after([(0, view(0)), (15, view(99, 1))])
     both = spend(one, service=BOTH, view=view(150, 50), now=NOW + 30)
-    assert both.budget == one.budget
+    assert both.budgets == one.budgets  # there is nothing to count from yet
+    later = spend(both, service=BOTH, view=view(249, 51), now=NOW + 45)
+    assert [each.bad for each in later.budgets] == pytest.approx([1.0, 0.0])
     assert both.objective_totals is not None
     assert len(both.objective_totals.good) == 2
 
@@ -115,14 +146,14 @@ def test_a_quiet_time_makes_the_past_worth_less_and_is_no_good_news() -> None:
     bad = after([(0, view(0)), (15, view(0, 100))])
     quiet = spend(bad, service=SERVICE, view=view(0, 100), now=NOW + 86_415)
     assert long_burn_rate(quiet) == pytest.approx(long_burn_rate(bad))
-    assert quiet.budget.bad < 75.0
+    assert quiet.budgets[0].bad < 75.0
     assert watched_ratio(quiet) < 0.75 * watched_ratio(bad)
 
 
 def test_three_days_ago_counts_a_third() -> None:
     busy = after([(0, view(0)), (15, view(0, 100)), (259_215, view(900, 100))])
-    assert busy.budget.bad == pytest.approx(36.8, rel=0.001)
-    assert busy.budget.allowed == pytest.approx(0.368 + 9.0, rel=0.001)
+    assert busy.budgets[0].bad == pytest.approx(36.8, rel=0.001)
+    assert busy.budgets[0].allowed == pytest.approx(0.368 + 9.0, rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +165,7 @@ def test_three_days_ago_counts_a_third() -> None:
     ],
 )
 def test_the_long_run_rate_is_bad_over_allowed(budget: BudgetSpending, rate: float | None) -> None:
-    assert long_burn_rate(ServiceState(budget=budget)) == rate
+    assert long_burn_rate(ServiceState(budgets=(budget,))) == rate
 
 
 @pytest.mark.parametrize(
@@ -146,11 +177,11 @@ def test_the_long_run_rate_is_bad_over_allowed(budget: BudgetSpending, rate: flo
     ],
 )
 def test_the_rate_is_worth_what_was_watched(seconds: float, ratio: float) -> None:
-    state = ServiceState(budget=BudgetSpending(seconds=seconds))
+    state = ServiceState(budgets=(BudgetSpending(), BudgetSpending(seconds=seconds)))
     assert watched_ratio(state) == pytest.approx(ratio)
 
 
 def test_only_time_that_was_judged_counts_as_watched() -> None:
     state = after([(0, view(0)), (15, view(9)), (30, None), (45, view(9)), (60, view(18))])
-    assert state.budget.seconds == pytest.approx(30.0, rel=1e-3)
-    assert replace(state.budget, seconds=0.0).bad == 0.0
+    assert state.budgets[0].seconds == pytest.approx(30.0, rel=1e-3)
+    assert state.budgets[0].bad == 0.0

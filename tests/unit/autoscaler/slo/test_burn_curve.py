@@ -32,7 +32,7 @@ def learned(*looks: tuple[float, float, float]) -> BurnCurve:
 def by_load(
     curve: BurnCurve, *, objectives: tuple[Objective, ...] = ONE
 ) -> tuple[tuple[float, ...], ...]:
-    return tuple(each.by_load for each in burns(curve, objectives=objectives))
+    return burns(curve, objectives=objectives)
 
 
 def bins(curve: BurnCurve) -> dict[int, tuple[float, float]]:
@@ -132,12 +132,6 @@ def test_other_objectives_begin_anew() -> None:
 )
 def test_between_bins_the_curve_is_straight(load: float, burn: float) -> None:
     assert burn_at(RISING, load) == pytest.approx(burn)
-
-
-def test_the_rate_at_whatever_load_is_bad_over_allowed() -> None:
-    assert [each.rate for each in burns(BurnCurve(), objectives=ONE)] == [1.0]
-    curve = learned((0.25, 1.0, 100.0), (0.95, 5.0, 100.0))
-    assert [each.rate for each in burns(curve, objectives=ONE)] == pytest.approx([3.0])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -5.0], ids=str)

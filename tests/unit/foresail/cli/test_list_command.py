@@ -18,6 +18,7 @@ from collector.model.history import History
 from collector.model.ids import ReplicaId, ServiceName, VariantName
 from collector.model.reading import Missing, MissingReason
 from collector.model.replica import Replica, ReplicaState
+from collector.model.roles import EngineRole
 from collector.model.snapshot import ReplicaView, Snapshot
 from foresail.cli.main import main
 from foresail.cli.state import find_state
@@ -27,7 +28,9 @@ from support.files import write_desk
 UNREAD = Missing(reason=MissingReason.NOT_READ_YET, source="test")
 
 
-def replica_view(number: int, state: ReplicaState) -> ReplicaView:
+def replica_view(
+    number: int, state: ReplicaState, *, role: EngineRole | None = None
+) -> ReplicaView:
     return ReplicaView(
         replica=Replica(
             replica_id=ReplicaId(f"chat-{number}"),
@@ -37,6 +40,7 @@ def replica_view(number: int, state: ReplicaState) -> ReplicaView:
             ordered_timestamp_seconds=1.0,
             serving_timestamp_seconds=None,
             base_url=None,
+            role=role,
         ),
         running_requests=UNREAD,
         waiting_requests=UNREAD,
@@ -81,18 +85,21 @@ def without_controller(settings: Settings) -> Settings:
     return read_settings(settings.settings_path, {"FORESAIL_CONTROLLER__PORT": "1"})
 
 
-def save(settings: Settings, *, now: float) -> None:
+THREE = (
+    replica_view(1, ReplicaState.SERVING),
+    replica_view(2, ReplicaState.SERVING),
+    replica_view(3, ReplicaState.LOADING),
+)
+
+
+def save(settings: Settings, *, now: float, replicas: tuple[ReplicaView, ...] = THREE) -> None:
     save_checkpoint(
         settings.checkpoint_path,
         checkpoint=Inputs(
             snapshot=Snapshot(
                 taken_timestamp_seconds=now,
                 services=(),
-                replicas=(
-                    replica_view(1, ReplicaState.SERVING),
-                    replica_view(2, ReplicaState.SERVING),
-                    replica_view(3, ReplicaState.LOADING),
-                ),
+                replicas=replicas,
                 pools=(),
             ),
             history=History(services=(), bin_seconds=15.0, end_timestamp_seconds=now, signals={}),
@@ -148,6 +155,24 @@ def test_the_table_never_shows_a_number_nobody_measured(
         "chat", "chat,", "my-chat", "gold", "1", "loading,", "2", "serving", "1-3", "?", "?",
     ]  # fmt: skip
     assert lines[4].split() == ["embed", "embed", "gold", "none", "1-1", "?", "?"]
+
+
+def test_engines_of_a_unit_are_listed_by_role(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines = (
+        replica_view(1, ReplicaState.SERVING, role=EngineRole.PREFILL),
+        replica_view(2, ReplicaState.SERVING, role=EngineRole.DECODE),
+        replica_view(3, ReplicaState.SERVING, role=EngineRole.DECODE),
+    )
+    dead = without_controller(settings)
+    save(dead, now=1000.0, replicas=engines)
+    assert (
+        main(["list", "-s", str(dead.settings_path)], environ={"FORESAIL_CONTROLLER__PORT": "1"})
+        == 0
+    )
+    words = " ".join(capsys.readouterr().out.split())
+    assert "2 serving decode, 1 serving prefill" in words
 
 
 def test_programs_get_the_same_as_data(
