@@ -6,6 +6,7 @@ Second part of `decide`, after the state has been updated with what the snapshot
 from dataclasses import replace
 
 from autoscaler.capacity.estimate import estimate_capacity
+from autoscaler.capacity.first_estimate import first_capacity
 from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.capacity.token_costs import output_weight
 from autoscaler.capacity.units import unit_capacity
@@ -13,6 +14,7 @@ from autoscaler.forecast.calendar import with_calendar
 from autoscaler.forecast.demand import demand_series
 from autoscaler.forecast.lead_time import forecast_at_lead, look_back_seconds
 from autoscaler.forecast.level import level
+from autoscaler.forecast.onset import onset
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.capacity import Capacity
 from autoscaler.model.demand import Announced, DemandSeries, Forecast, Rates
@@ -82,6 +84,7 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         demand_now=demand,
         forecast=forecast,
         announced=announced,
+        demand_onset=onset(series),
         held_requests=_held_requests(view, fleets=fleets),
         oldest_held_seconds=(fresh_value(view.traffic.oldest_held_seconds) or 0.0) if view else 0.0,
         backlog_requests=backlog,
@@ -250,7 +253,8 @@ def _fleet(service: Service, *, variant: Variant, inputs: Inputs) -> Fleet:
         draining_count=states.count(ReplicaState.DRAINING),
         capacity=_unit_capacity(service, variant=variant, inputs=inputs)
         if variant.roles
-        else estimate_capacity(variant, state=state, objectives=service.objectives),
+        else estimate_capacity(variant, state=state, objectives=service.objectives)
+        or first_capacity(variant, state=state, objectives=service.objectives),
         lead_time_seconds=lead_time_seconds(variant, state=state),
         footprint_bytes=footprint_bytes(variant, state=state),
         start_allowed_timestamp_seconds=start_allowed(

@@ -32,6 +32,11 @@ def estimate_capacity(
     limit = usable_ratio(times, objectives=objectives)
     if limit <= MIN_USABLE_RATIO:  # the fit says that no load at all would do: the fit is in doubt
         return prior_capacity(variant, state=state)
+    return capacity_of(times, variant=variant, limit=limit, rows=state.step_fit.rows)
+
+
+def capacity_of(times: StepTimes, *, variant: Variant, limit: float, rows: float) -> Capacity:
+    """The capacity of a replica with these step times that may be busy for `limit` of its time."""
     full_batch = times.output_seconds_per_token + times.floor_seconds / _batch_limit(
         times, slots=variant.slots
     )
@@ -40,7 +45,7 @@ def estimate_capacity(
         output_seconds_per_token=max(times.output_seconds_per_token, limit * full_batch),
         low_ratio=limit,
         high_ratio=max(limit, 1.0),
-        sample_count=round(state.step_fit.rows),
+        sample_count=round(rows),
     )
 
 

@@ -4,6 +4,8 @@ A step of t seconds leaves 1 - floor / t of its time for tokens, so the longest 
 objectives allow says how much work fits.
 """
 
+import math
+
 from autoscaler.capacity.steps import StepTimes
 from collector.model.catalogue import Objective, Sli
 
@@ -17,11 +19,14 @@ MIN_USABLE_RATIO = 0.1
 
 def usable_ratio(times: StepTimes, *, objectives: tuple[Objective, ...]) -> float:
     """Replica-seconds of work per second within the objectives, 0.1..0.95."""
-    steps = [step for each in objectives if (step := _longest_step(each)) is not None]
-    if not steps:
-        return MAX_USABLE_RATIO
-    usable = 1.0 - times.floor_seconds / min(steps)
+    usable = 1.0 - times.floor_seconds / longest_step_seconds(objectives)
     return min(MAX_USABLE_RATIO, max(MIN_USABLE_RATIO, usable))
+
+
+def longest_step_seconds(objectives: tuple[Objective, ...]) -> float:
+    """The longest that all objectives allow; infinite where none of them says anything about a step."""
+    steps = (step for each in objectives if (step := _longest_step(each)) is not None)
+    return min(steps, default=math.inf)
 
 
 def _longest_step(objective: Objective) -> float | None:

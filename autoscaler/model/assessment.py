@@ -33,6 +33,7 @@ class Assessment:
     fleets: tuple[Fleet, ...]  # in growth order: cheapest work first
     doubts: tuple[tuple[Reason, str], ...]
     demand_now: Rates | None
+    demand_onset: Rates | None  # what the last half minute proves at least
     forecast: Forecast | None
     held_requests: float | None
     oldest_held_seconds: float

@@ -21,6 +21,7 @@ class Capacity:
     )
     high_ratio: float
     sample_count: int  # measured near saturation; 0: the prior alone
+    is_provisional: bool = False  # from so little that it may add replicas and take none away
 
     def work_ratio(self, rates: Rates) -> float:
         """Replica-seconds of work per second that this demand means."""

@@ -202,7 +202,7 @@ def _consolidation_replicas(assessment: Assessment, *, control: Control) -> floa
     capacity, forecast = assessment.capacity, assessment.forecast
     if is_idle(assessment, control=control):
         return 0.0
-    if capacity is None or forecast is None:
+    if capacity is None or capacity.is_provisional or forecast is None:
         return MAX_REPLICAS
     return alone(
         sized_work(assessment, capacity=capacity),

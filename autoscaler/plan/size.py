@@ -33,6 +33,8 @@ DEAD_BAND_RATIO = 0.05
 """Replayed on recorded traffic it saves a third of the changes, and costs nothing at equal attainment."""
 QUEUE_SECONDS = 5.0
 """Of arrivals: a shorter queue is a burst, a longer one stands."""
+BURNING_QUEUE_SECONDS = 1.0
+"""The same while capacity is unknown and objectives are missed."""
 UNKNOWN_UTILISATION_RATIO = 0.7
 """Of what busy replicas complete: bursts and the queue that stands want room, and nothing else is known."""
 MAX_GROWTH = 4
@@ -91,11 +93,15 @@ def _size(assessment: Assessment, *, control: Control) -> Need:
     capacity, utilisation = _known(assessment.capacity), control.utilisation_target_ratio
     without = sized_work(assessment, capacity=capacity)
     work = without + _backlog_work(assessment, capacity)
-    present = alone(_present_work(assessment, capacity), capacity=capacity, utilisation=1.0)
+    present = alone(_waiting_work(assessment, capacity), capacity=capacity, utilisation=1.0)
     need = _by_mix(
         assessment,
         parts=parts,
-        replicas=max(_steadied(assessment, work=work, parts=parts, control=control), present),
+        replicas=max(
+            _steadied(assessment, work=work, parts=parts, control=control),
+            present,
+            _shown_by_queue(assessment, capacity=capacity),
+        ),
         without_backlog=alone(without, capacity=capacity, utilisation=utilisation),
         control=control,
     )
@@ -250,6 +256,19 @@ def scenario_works(assessment: Assessment) -> tuple[float, ...] | None:
     return tuple(max(peak * factor, least) + backlog for factor in forecast.scenario_factors)
 
 
+def _shown_by_queue(assessment: Assessment, *, capacity: Capacity) -> float:
+    """Replicas that a standing queue asks for while capacity was hardly seen: it may hide a limit that
+    steps do not tell of. A queue counts in seconds of what is completed, so that more demand never
+    means fewer."""
+    backlog, done = (
+        assessment.backlog_requests or 0.0,
+        assessment.completed_requests_per_second or 0.0,
+    )
+    if not capacity.is_provisional or backlog <= QUEUE_SECONDS * done:
+        return 0.0
+    return float(_one_more_or_by_completions(assessment))
+
+
 def _without_capacity(assessment: Assessment) -> int:
     """What the replicas themselves show; no requests at all need nothing.
 
@@ -263,18 +282,24 @@ def _without_capacity(assessment: Assessment) -> int:
         return 0
     if not backlog or _is_burst(backlog, assessment=assessment):
         return assessment.supply_count
+    return _one_more_or_by_completions(assessment)
+
+
+def _one_more_or_by_completions(assessment: Assessment) -> int:
     all_serve = assessment.serving_count == assessment.supply_count
     one_more = assessment.supply_count + (1 if all_serve else 0)
     return max(one_more, _replicas_by_completions(assessment))
 
 
 def _is_burst(backlog: float, *, assessment: Assessment) -> bool:
-    """Whether replicas that complete requests have a queue shorter than QUEUE_SECONDS of arrivals: it
-    does not prove that they are busy."""
+    """Whether replicas that complete requests have a queue of so few seconds of arrivals that it does
+    not prove that they are busy."""
     done, demand = assessment.completed_requests_per_second, assessment.demand_now
     if not done or demand is None or not assessment.serving_count:
         return False
-    return backlog < QUEUE_SECONDS * demand.requests_per_second
+    burns = assessment.burn_rate is not None and assessment.burn_rate > 1.0
+    seconds = BURNING_QUEUE_SECONDS if burns else QUEUE_SECONDS
+    return backlog < seconds * demand.requests_per_second
 
 
 def _replicas_by_completions(assessment: Assessment) -> int:
@@ -302,6 +327,14 @@ def _present_work(assessment: Assessment, capacity: Capacity) -> float:
     """What was asked for in the last level window: no forecast may be slower than what is seen."""
     demand = assessment.demand_now
     return capacity.work_ratio(demand) if demand else 0.0
+
+
+def _waiting_work(assessment: Assessment, capacity: Capacity) -> float:
+    """The present work, or what the last half minute proves where that is more, and the queue: after a
+    step of demand the forecast lags, and both must be carried by something."""
+    onset = capacity.work_ratio(assessment.demand_onset) if assessment.demand_onset else 0.0
+    present = max(_present_work(assessment, capacity), onset)
+    return present + _backlog_work(assessment, capacity)
 
 
 def _known(capacity: Capacity | None) -> Capacity:

@@ -380,6 +380,7 @@ def make_assessment(
         "fleets": fleets or (make_fleet(serving=serving),),
         "doubts": (),
         "demand_now": None if demand is None else make_rates(demand),
+        "demand_onset": None,
         "forecast": None if demand is None else make_forecast(demand),
         "held_requests": 0.0,
         "oldest_held_seconds": 0.0,

@@ -66,3 +66,6 @@ def test_it_says_that_it_is_learning() -> None:
     )
     assert policy.decision is not None
     assert any("what a replica sustains" in each for each in policy.decision.evidence.learning)
+    assert "Still learning: " in policy.decision.explanation
+    assert "of 30 busy stretches measured" in policy.decision.explanation
+    assert policy.decision.evidence.capacity_low_ratio is not None  # a first estimate is there

@@ -1,5 +1,6 @@
 """What may be taken away, and what stands in the way."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from autoscaler.model.state import Recommendation
 from autoscaler.plan.guard import Floor, scale_in_floor
 from autoscaler.plan.size import size
 from collector.model.catalogue import Control
-from support.builders import NOW, make_assessment, make_fleet, make_variant
+from support.builders import CAPACITY, NOW, make_assessment, make_fleet, make_variant
 
 CONTROL = Control()  # hold 300 s, idle 900 s, 0.9 for the remaining ones
 
@@ -228,4 +229,12 @@ def test_the_last_but_one_does_not_wait_for_the_idle_time() -> None:
 def test_nothing_stands_in_the_way_when_all_are_needed() -> None:
     assert floor(make_assessment(serving=2, demand=1.6)) == Floor(
         counts=(2,), reason=None, is_blind=False
+    )
+
+
+def test_a_capacity_that_was_hardly_seen_takes_nothing_away() -> None:
+    hardly = replace(CAPACITY, is_provisional=True)
+    assessment = make_assessment(demand=0.7, fleets=(make_fleet(serving=3, capacity=hardly),))
+    assert floor(assessment, recommendations=looks(1)) == Floor(
+        counts=(3,), reason=Reason.CONSOLIDATION_TEST, is_blind=False
     )

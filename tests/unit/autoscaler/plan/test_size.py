@@ -1,5 +1,7 @@
 """Replicas for a demand, and what each is worth."""
 
+from dataclasses import replace
+
 import pytest
 
 from autoscaler.plan.size import replicas_for, size
@@ -102,6 +104,35 @@ def test_the_declared_bounds_hold(
     assert (need.replicas, need.unbounded_replicas) == (replicas, unbounded)
 
 
+@pytest.mark.parametrize(
+    ("onset", "replicas"),
+    [
+        pytest.param(None, 4, id="not-measured"),
+        pytest.param(1.5, 4, id="less-than-the-level"),
+        pytest.param(5.5, 6, id="more-than-the-level"),
+    ],
+)
+def test_a_step_of_demand_is_met_when_it_is_proven(onset: float | None, replicas: int) -> None:
+    assessment = make_assessment(
+        demand=3.5,
+        forecast=make_forecast(1.0),
+        demand_onset=None if onset is None else make_rates(onset),
+    )
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
+def test_after_a_step_the_queue_is_carried_beside_what_comes() -> None:
+    # The forecast still says 1 request/s; 3.5 come, and 120 that wait are 2 more for a minute.
+    assessment = make_assessment(
+        demand=3.5,
+        forecast=make_forecast(1.0),
+        backlog_requests=120.0,
+        backlog_tokens=make_rates(2.0),
+    )
+    need = size(assessment, control=CONTROL)
+    assert (need.replicas, need.backlog_decides) == (6, True)
+
+
 def test_a_backlog_is_work_to_be_done_in_the_drain_time() -> None:
     # 60 requests within 60 s are 1 request/s on top of 0.4.
     assessment = make_assessment(demand=0.4, backlog_requests=60.0, backlog_tokens=make_rates(1.0))
@@ -157,6 +188,49 @@ def test_with_unknown_capacity_a_standing_queue_shows_what_a_replica_completes(
         fleets=(make_fleet(serving=2, capacity=None),),
         backlog_requests=backlog,
         completed_requests_per_second=completed,
+    )
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("burn_rate", "backlog", "replicas"),
+    [
+        pytest.param(0.0, 39.0, 2, id="objectives-are-kept"),
+        pytest.param(None, 39.0, 2, id="nobody-knows-whether-they-are"),
+        pytest.param(2.0, 9.0, 3, id="missed-with-a-queue-of-a-second"),
+        pytest.param(2.0, 7.0, 2, id="missed-and-hardly-a-queue"),
+    ],
+)
+def test_with_unknown_capacity_a_shorter_queue_is_enough_where_objectives_are_missed(
+    burn_rate: float | None, backlog: float, replicas: int
+) -> None:
+    assessment = make_assessment(
+        demand=8.0,
+        fleets=(make_fleet(serving=2, capacity=None),),
+        backlog_requests=backlog,
+        completed_requests_per_second=8.0,
+        burn_rate=burn_rate,
+    )
+    assert size(assessment, control=CONTROL).replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("is_provisional", "backlog", "replicas"),
+    [
+        pytest.param(False, 100.0, 3, id="well-known"),
+        pytest.param(True, 100.0, 5, id="hardly-seen"),
+        pytest.param(True, 20.0, 3, id="hardly-seen-without-a-standing-queue"),
+    ],
+)
+def test_what_a_standing_queue_shows_counts_while_capacity_was_hardly_seen(
+    is_provisional: bool, backlog: float, replicas: int
+) -> None:
+    capacity = replace(CAPACITY, low_ratio=3.0, is_provisional=is_provisional)
+    assessment = make_assessment(
+        demand=7.0,  # three by the estimate, five by what two of them complete
+        fleets=(make_fleet(serving=2, capacity=capacity),),
+        backlog_requests=backlog,
+        completed_requests_per_second=4.0,
     )
     assert size(assessment, control=CONTROL).replicas == replicas
 
