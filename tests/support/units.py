@@ -16,6 +16,26 @@ from collector.model.snapshot import ReplicaView
 from support.builders import CHAT, GIB, make_replica_view, make_service, make_variant
 
 SPLIT = "split"
+CATALOGUE_HEAD = """\
+version: 1
+pools:
+  cluster: {kind: unified, capacity: 800GiB}
+tiers:
+  gold: {violation_price_per_minute: 10}
+services:
+  chat:
+    tier: gold
+    objectives:
+      - {sli: time_to_first_token, threshold: 1s, target: 99%}
+    variants:
+      split:
+        engine: vllm
+        pool: cluster
+        memory: 40GiB
+        slots: 64
+        match: {namespace: llm}
+"""
+"""As people write it; `roles` and a target are to follow."""
 PREFILL_SECONDS_PER_TOKEN = 0.001
 DECODE_SECONDS_PER_TOKEN = 0.01
 

@@ -8,41 +8,26 @@ from collector.catalogue_file import parse_catalogue
 from collector.errors import CatalogueError
 from collector.model.catalogue import CapacityPrior, UrlTarget, Variant
 from collector.model.roles import EngineRole, RoleEngines
+from support.units import CATALOGUE_HEAD
 
 GIB = 2**30
-SPLIT = """\
-version: 1
-pools:
-  cluster: {kind: unified, capacity: 800GiB}
-tiers:
-  gold: {violation_price_per_minute: 10}
-services:
-  chat:
-    tier: gold
-    objectives:
-      - {sli: time_to_first_token, threshold: 1s, target: 99%}
-    variants:
-      split:
-        engine: vllm
-        pool: cluster
-        memory: 40GiB
-        slots: 64
-        cost_per_hour: 2
-        match: {namespace: llm}
-        capacity: {prompt_seconds_per_token: 0.00004, output_seconds_per_token: 0.0006}
+
+SPLIT = f"""\
+{CATALOGUE_HEAD}        cost_per_hour: 2
+        capacity: {{prompt_seconds_per_token: 0.00004, output_seconds_per_token: 0.0006}}
         roles:
           prefill:
             ratio: 2
             urls: ["http://p0:8000", "http://p1:8000"]
             slots: 8
-            match: {role: prefill}
+            match: {{role: prefill}}
           decode:
             ratio: 4
             urls: ["http://d0:8000", "http://d1:8000", "http://d2:8000", "http://d3:8000"]
             memory: 80GiB
             cost_per_hour: 5
             seconds_per_token: 0.0004
-        target: {kind: url, urls: ["http://router:8000"]}
+        target: {{kind: url, urls: ["http://router:8000"]}}
 """
 
 

@@ -17,29 +17,13 @@ from collector.model.reading import MissingReason
 from collector.model.roles import EngineRole
 from collector.replica_view import view_without_readings
 from support.builders import make_snapshot
+from support.units import CATALOGUE_HEAD
 
-SPLIT = """\
-version: 1
-pools:
-  cluster: {kind: unified, capacity: 800GiB}
-tiers:
-  gold: {violation_price_per_minute: 10}
-services:
-  chat:
-    tier: gold
-    objectives:
-      - {sli: time_to_first_token, threshold: 1s, target: 99%}
-    variants:
-      split:
-        engine: vllm
-        pool: cluster
-        memory: 40GiB
-        slots: 64
-        match: {namespace: llm}
-        roles:
-          prefill: {ratio: 1, urls: ["http://p0:8000"], match: {role: p}}
-          decode: {ratio: 2, urls: ["http://d0:8000", "http://d1:8000"]}
-        target: {kind: url, urls: ["http://router:8000"]}
+SPLIT = f"""\
+{CATALOGUE_HEAD}        roles:
+          prefill: {{ratio: 1, urls: ["http://p0:8000"], match: {{role: p}}}}
+          decode: {{ratio: 2, urls: ["http://d0:8000", "http://d1:8000"]}}
+        target: {{kind: url, urls: ["http://router:8000"]}}
 """
 
 
