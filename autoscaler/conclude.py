@@ -103,13 +103,16 @@ def _evidence(choice: Choice, *, state: ControllerState, control: Control) -> Ev
     assessment, need = choice.intent.assessment, choice.intent.need
     capacity, demand = assessment.capacity, assessment.demand_now
     supply = assessment.supply_count
+    now = capacity.work_ratio(demand) if capacity and demand else None
     return Evidence(
         supply_replicas=supply,
         serving_replicas=assessment.serving_count,
         needed_replicas=need.unbounded_replicas if need.scenario_works else None,
         demand_requests_per_second=demand.requests_per_second if demand else None,
-        demand_work_ratio=capacity.work_ratio(demand) if capacity and demand else None,
-        expected_work_ratio=need.scenario_works[-1] if need.scenario_works else None,
+        demand_work_ratio=now,
+        expected_work_ratio=max(need.scenario_works[-1], now or 0.0)
+        if need.scenario_works
+        else None,
         backlog_requests=assessment.backlog_requests,
         capacity_low_ratio=capacity.low_ratio if capacity else None,
         capacity_high_ratio=capacity.high_ratio if capacity else None,

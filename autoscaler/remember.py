@@ -93,7 +93,7 @@ def _burned(
     overloaded = known.overloaded_timestamp_seconds
     if load < 1.0 and overloaded is not None and now - overloaded <= OVERLOAD_ECHO_SECONDS:
         return known
-    events = events_between(before.objective_totals, known.objective_totals)
+    events = events_between(before.objective_totals, known, service=assessment.service)
     curve = with_look(known.burn_curve, events, objectives=assessment.service.objectives, load=load)
     return replace(known, burn_curve=curve)
 

@@ -81,7 +81,7 @@ DEMAND_WORK = _gauge(
 EXPECTED_WORK = _gauge(
     "foresail_expected_work_ratio",
     "ratio",
-    "Replica-seconds of work per second expected at most within the lead time, upper quantile.",
+    "Replica-seconds of work per second expected at the end of the lead time, highest scenario; no less than now.",
     "service",
 )
 CAPACITY = _gauge(

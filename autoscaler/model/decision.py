@@ -28,7 +28,9 @@ class Evidence:
     needed_replicas: int | None  # to carry the expected demand inside the objectives
     demand_requests_per_second: float | None
     demand_work_ratio: float | None  # replica-seconds of work per second, now
-    expected_work_ratio: float | None  # same, upper quantile of the maximum within the lead time
+    expected_work_ratio: (
+        float | None
+    )  # same, the highest scenario at the end of the lead time; no less than now
     backlog_requests: float | None  # held, and queued beyond the slots
     capacity_low_ratio: float | None  # work one replica sustains, lower and upper bound
     capacity_high_ratio: float | None

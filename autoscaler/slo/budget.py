@@ -1,5 +1,8 @@
 """How fast the error budget was spent over a long time, remembered in the state. Pure.
 
+All objectives are counted in requests. Times between tokens come by the token, and hours of long answers would
+weigh a hundred times as much as hours of short ones, whose users are as many.
+
 In: the cumulative counts of a service's view, tick by tick. Out: a long-run burn rate: bad events over
 allowed ones, with events forgotten exponentially. History reaches hours; objectives reach weeks.
 """
@@ -22,7 +25,7 @@ HALF_KNOWN_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """What happened between two looks, per objective in declared order."""
+    """What happened between two looks, per objective in declared order, in requests."""
 
     seconds: float
     bad: tuple[float, ...]
@@ -37,25 +40,40 @@ def spend(
     if totals is None:
         return state
     after = replace(state, objective_totals=totals)
-    events = events_between(state.objective_totals, totals)
+    events = events_between(state.objective_totals, after, service=service)
     if events is None:
         return after
     return replace(after, budgets=_spent(state.budgets, service=service, events=events))
 
 
-def events_between(before: ObjectiveTotals | None, after: ObjectiveTotals | None) -> Events | None:
-    """What was counted from one look to a later one; None where that is not known, or a counter fell."""
+def events_between(
+    before: ObjectiveTotals | None, known: ServiceState, *, service: Service
+) -> Events | None:
+    """What was counted from one look to the one that `known` remembers; None where that is not known, or
+    a counter fell."""
+    after = known.objective_totals
     if before is None or after is None or len(before.good) != len(after.good):
         return None
     judged = tuple(b - a for a, b in zip(before.judged, after.judged, strict=True))
     good = tuple(b - a for a, b in zip(before.good, after.good, strict=True))
-    if after.seconds <= before.seconds or min((*judged, *good)) < 0:
+    is_new = len(judged) != len(service.objectives)  # of another catalogue
+    if is_new or after.seconds <= before.seconds or min((*judged, *good)) < 0:
         return None
+    events = tuple(_events_per_request(each, state=known) for each in service.objectives)
+    bad = (max(0.0, all_ - fine) for all_, fine in zip(judged, good, strict=True))
     return Events(
         seconds=after.seconds - before.seconds,
-        bad=tuple(max(0.0, all_ - fine) for all_, fine in zip(judged, good, strict=True)),
-        judged=judged,
+        bad=tuple(each / per for each, per in zip(bad, events, strict=True)),
+        judged=tuple(each / per for each, per in zip(judged, events, strict=True)),
     )
+
+
+def _events_per_request(objective: Objective, *, state: ServiceState) -> float:
+    """As many tokens as answers have these minutes; 1 while that is not known, and for all that is
+    counted by the request anyhow."""
+    if objective.sli is not Sli.INTER_TOKEN_LATENCY:
+        return 1.0
+    return max(1.0, state.output_tokens_per_request or 1.0)
 
 
 def long_burn_rate(state: ServiceState) -> float | None:

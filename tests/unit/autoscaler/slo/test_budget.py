@@ -118,6 +118,24 @@ def test_an_objective_with_many_events_does_not_drown_one_with_few() -> None:
     assert long_burn_rate(state) == pytest.approx(2.5, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("tokens_per_request", "judged_requests"),
+    [
+        pytest.param(100.0, 100.0, id="as-many-requests-as-gave-the-tokens"),
+        pytest.param(400.0, 25.0, id="long-answers-are-few"),
+        pytest.param(0.0, 10_000.0, id="answers-of-nothing"),
+        pytest.param(None, 10_000.0, id="lengths-not-known-yet"),
+    ],
+)
+def test_times_between_tokens_are_counted_in_requests(
+    tokens_per_request: float | None, judged_requests: float
+) -> None:
+    state = ServiceState(output_tokens_per_request=tokens_per_request)
+    for seconds, seen in ((0, both_latencies(0, 0)), (15, both_latencies(100, 0))):
+        state = spend(state, service=TWO_LATENCIES, view=seen, now=NOW + seconds)
+    assert [each.allowed for each in state.budgets] == pytest.approx([1.0, judged_requests / 100])
+
+
 def test_what_was_not_judged_burns_as_allowed() -> None:
     assert burn_rates(ServiceState(), objectives=BOTH.objectives) == (1.0, 1.0)
 
