@@ -59,7 +59,7 @@ def assess(service: Service, *, inputs: Inputs) -> Assessment:
         history=inputs.history,
         window_seconds=BURN_WINDOW_LEVELS * control.level_window_seconds,
     )
-    spent = long_burn_rate(known)
+    spent = long_burn_rate(known, objectives=service.objectives)
     horizon = max((fleet.lead_time_seconds for fleet in fleets), default=0.0)
     backlog = backlog_requests(view, fleets=fleets)
     forecast, announced = _expected(

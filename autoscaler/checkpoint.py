@@ -30,7 +30,7 @@ from collector.model.snapshot import Snapshot
 
 FILE_NAME = "decide.npz"
 FORMAT_NAME = "foresail-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DOCUMENT = "document"  # archive member with the JSON text; the others are "<signal>.<field>"
 BIN_FIELDS = ("sums", "maxima", "covered_seconds")
 

@@ -61,7 +61,7 @@ def observe(inputs: Inputs) -> ControllerState:
     for service in inputs.catalogue.services:
         known = _observe_service(service, inputs=inputs)
         learned, work = _observe_replicas(service, inputs=inputs)
-        if inputs.engines(service.name):
+        if any(each.roles for each in service.variants):
             of_engines = observe_engines(service, inputs=inputs)
             roles[service.name], work = of_engines.roles, {**work, **of_engines.samples}
         services[service.name], variants[service.name] = _observe_steps(

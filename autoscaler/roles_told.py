@@ -19,8 +19,6 @@ from collector.model.roles import EngineRole
 
 def role_evidence(assessment: Assessment, *, action: Action) -> tuple[RoleEvidence, ...]:
     """Per variant with roles: prefill, then decode. Empty for a service without roles."""
-    if not assessment.engines:
-        return ()
     return tuple(
         each
         for fleet in assessment.fleets

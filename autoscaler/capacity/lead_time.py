@@ -26,7 +26,7 @@ def footprint_bytes(variant: Variant, *, state: VariantState) -> int:
     The margin does not reach beyond what was declared: a replica that keeps its word could otherwise
     not be started again in a pool that was cut for it.
     """
-    if not state.footprint_bytes:
+    if variant.roles or not state.footprint_bytes:  # of a unit, what was measured was of one engine
         return variant.memory_bytes
     largest = max(state.footprint_bytes)
     return max(largest, min(int(largest * FOOTPRINT_MARGIN_RATIO), variant.memory_bytes))

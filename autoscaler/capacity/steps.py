@@ -85,11 +85,18 @@ def add_run(fit: StepFit, run: StepRun, *, slots: int) -> StepFit:
     if found is None:
         return fit
     row, weight = found
-    if _tells_likewise(fit, pace) and _is_near(fit, row):
+    is_kv_told = run.kv_replica_seconds is not None
+    if fit.rows == 0:
+        fit = replace(fit, is_kv_told=is_kv_told)
+    if (
+        fit.is_kv_told != is_kv_told
+    ):  # whatever the load: costs found with and without it are not the same
+        return _contradicted(fit, row, step=pace.step_seconds, is_kv_told=is_kv_told)
+    if _is_near(fit, row):
         return _with_row(fit, row, weight=weight)
     if weight < 1.0:  # it may be the engine, and it may be that it rested otherwise than thought
         return fit
-    return _contradicted(fit, row, step=pace.step_seconds)
+    return _contradicted(fit, row, step=pace.step_seconds, is_kv_told=is_kv_told)
 
 
 def _pace(run: StepRun) -> _Pace | None:
@@ -106,19 +113,14 @@ def _pace(run: StepRun) -> _Pace | None:
     return pace if pace.step_seconds >= MIN_STEP_SECONDS and most <= MAX_AMOUNT else None
 
 
-def _tells_likewise(fit: StepFit, pace: _Pace) -> bool:
-    """Whether the KV cache is told where it was: costs found with and without it are not the same."""
-    return fit.rows == 0 or (fit.moment[KV] > 0) == (pace.kv_use_ratio > 0)
-
-
 def _is_near(fit: StepFit, row: FloatArray) -> bool:
     return fit.costs is None or abs(float(row @ fit.costs) - 1.0) <= MAX_ERROR_RATIO
 
 
-def _contradicted(fit: StepFit, row: FloatArray, *, step: float) -> StepFit:
+def _contradicted(fit: StepFit, row: FloatArray, *, step: float, is_kv_told: bool) -> StepFit:
     if fit.rejected_rows + 1 < MAX_REJECTED_ROWS:
         return replace(fit, rejected_rows=fit.rejected_rows + 1)
-    return _with_row(StepFit(least_step_seconds=step), row, weight=1.0)
+    return _with_row(StepFit(least_step_seconds=step, is_kv_told=is_kv_told), row, weight=1.0)
 
 
 def _row(pace: _Pace, *, slots: int, is_busy: bool) -> tuple[FloatArray, float] | None:

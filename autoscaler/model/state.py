@@ -80,11 +80,15 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFit:
-    """Sums over rows that say how long steps take (`capacity.steps`); enough to solve for the costs."""
+    """Sums over rows that say how long steps take (`capacity.steps`); enough to solve for the costs.
+
+    Raises ValueError for lengths that are not those of four unknowns.
+    """
 
     gram: tuple[float, ...] = (0.0,) * 10  # upper triangle of X'X, row by row
     moment: tuple[float, ...] = (0.0,) * 4  # X'1
     rows: float = 0.0  # the older a row, the less it counts
+    is_kv_told: bool = False  # in all of its rows, 0 or not; False: in none of them
     recent_kv: float = 0.0  # of rows of the last hour or so: the KV column, and the sequences
     recent_sequences: float = 0.0
     costs: tuple[float, float, float, float] | None = (
@@ -94,6 +98,12 @@ class StepFit:
         None  # no step's floor is above it; creeps up, in case it was a slip
     )
     rejected_rows: int = 0  # in a row: contradict the fit
+
+    def __post_init__(self) -> None:
+        if (len(self.gram), len(self.moment)) != (10, 4):
+            raise ValueError(
+                f"a step fit has 10 products and 4 sums, not {len(self.gram)} and {len(self.moment)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +141,8 @@ class ObjectiveTotals:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSpending:
     """Events of one objective, the older the less they count."""
+
+    objective: str = ""  # what it asks for; another threshold is another objective
 
     bad: float = 0.0
     allowed: float = 0.0
@@ -175,9 +187,7 @@ class ServiceState:
     token_gap_totals: TokenGapTotals | None = None
     step_run: StepRun = StepRun()
     objective_totals: ObjectiveTotals | None = None
-    budgets: tuple[
-        BudgetSpending, ...
-    ] = ()  # per objective in declared order; empty: none judged yet
+    budgets: tuple[BudgetSpending, ...] = ()  # per objective; empty: none judged yet
     burn_curve: BurnCurve = BurnCurve()
     overloaded_timestamp_seconds: float | None = None  # last time that replicas were too few
     demand_before_events: tuple[DemandBefore, ...] = ()  # at most one per event, and the newest

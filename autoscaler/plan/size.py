@@ -32,7 +32,7 @@ from collector.model.ids import VariantName
 DEAD_BAND_RATIO = 0.05
 """Replayed on recorded traffic it saves a third of the changes, and costs nothing at equal attainment."""
 QUEUE_SECONDS = 5.0
-"""Of arrivals: a shorter queue is a burst, a longer one stands."""
+"""Of arrivals or of what is completed: a shorter queue is a burst, a longer one stands."""
 BURNING_QUEUE_SECONDS = 1.0
 """The same while capacity is unknown and objectives are missed."""
 UNKNOWN_UTILISATION_RATIO = 0.7
@@ -292,14 +292,14 @@ def _one_more_or_by_completions(assessment: Assessment) -> int:
 
 
 def _is_burst(backlog: float, *, assessment: Assessment) -> bool:
-    """Whether replicas that complete requests have a queue of so few seconds of arrivals that it does
-    not prove that they are busy."""
-    done, demand = assessment.completed_requests_per_second, assessment.demand_now
-    if not done or demand is None or not assessment.serving_count:
+    """Whether replicas that complete requests have a queue of so few seconds of what they complete that
+    it does not prove that they are busy."""
+    done = assessment.completed_requests_per_second
+    if not done or not assessment.serving_count:
         return False
     burns = assessment.burn_rate is not None and assessment.burn_rate > 1.0
     seconds = BURNING_QUEUE_SECONDS if burns else QUEUE_SECONDS
-    return backlog < seconds * demand.requests_per_second
+    return backlog < seconds * done
 
 
 def _replicas_by_completions(assessment: Assessment) -> int:

@@ -9,6 +9,7 @@ allowed ones, with events forgotten exponentially. History reaches hours; object
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from autoscaler.model.state import BudgetSpending, ObjectiveTotals, ServiceState
 from collector.model.catalogue import Objective, Service, Sli
@@ -57,7 +58,7 @@ def events_between(
     judged = tuple(b - a for a, b in zip(before.judged, after.judged, strict=True))
     good = tuple(b - a for a, b in zip(before.good, after.good, strict=True))
     is_new = len(judged) != len(service.objectives)  # of another catalogue
-    if is_new or after.seconds <= before.seconds or min((*judged, *good)) < 0:
+    if is_new or after.seconds <= before.seconds or not all(map(_is_amount, (*judged, *good))):
         return None
     events = tuple(_events_per_request(each, state=known) for each in service.objectives)
     bad = (max(0.0, all_ - fine) for all_, fine in zip(judged, good, strict=True))
@@ -68,6 +69,10 @@ def events_between(
     )
 
 
+def _is_amount(value: float) -> bool:
+    return 0.0 <= value < math.inf
+
+
 def _events_per_request(objective: Objective, *, state: ServiceState) -> float:
     """As many tokens as answers have these minutes; 1 while that is not known, and for all that is
     counted by the request anyhow."""
@@ -76,10 +81,10 @@ def _events_per_request(objective: Objective, *, state: ServiceState) -> float:
     return max(1.0, state.output_tokens_per_request or 1.0)
 
 
-def long_burn_rate(state: ServiceState) -> float | None:
+def long_burn_rate(state: ServiceState, *, objectives: tuple[Objective, ...]) -> float | None:
     """Bad over allowed events of the objective that fares worst; None while nothing was judged."""
-    rates = [rate for each in state.budgets if (rate := _rate(each)) is not None]
-    return max(rates, default=None)
+    rates = (_rate(each) for each in _known(state.budgets, objectives=objectives))
+    return max((rate for rate in rates if rate is not None), default=None)
 
 
 def burn_rates(state: ServiceState, *, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
@@ -95,8 +100,15 @@ def _rate(spending: BudgetSpending) -> float | None:
 def _known(
     budgets: tuple[BudgetSpending, ...], *, objectives: tuple[Objective, ...]
 ) -> tuple[BudgetSpending, ...]:
-    """Another number of objectives is begun anew."""
-    return budgets if len(budgets) == len(objectives) else (BudgetSpending(),) * len(objectives)
+    """In declared order; an objective that was not watched before begins anew."""
+    by_objective = {each.objective: each for each in budgets}
+    keys = map(_key, objectives)
+    return tuple(by_objective.get(key) or BudgetSpending(objective=key) for key in keys)
+
+
+@lru_cache(maxsize=4096)
+def _key(objective: Objective) -> str:
+    return f"{objective.sli.value}<={objective.threshold_seconds}@{objective.target_ratio}"
 
 
 def watched_ratio(state: ServiceState) -> float:
@@ -130,6 +142,7 @@ def _with(
     keep = math.exp(-seconds / MEMORY_SECONDS)
     watched = seconds if allowed > 0 else 0.0  # a quiet time only fades what was before
     return BudgetSpending(
+        objective=spending.objective,
         bad=keep * spending.bad + bad,
         allowed=keep * spending.allowed + allowed,
         seconds=keep * spending.seconds + watched,

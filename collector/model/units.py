@@ -88,6 +88,11 @@ def _by_service(
     return found
 
 
+def _readiness(view: ReplicaView) -> tuple[int, bool]:
+    """Of equals those first that can be read: one that cannot makes its unit unknown."""
+    return _READINESS[view.replica.state], not isinstance(view.running_requests, Fresh)
+
+
 def _units(
     views: Sequence[ReplicaView], *, variant: Variant, hand_over: HandOver
 ) -> Iterator[ReplicaView]:
@@ -95,12 +100,17 @@ def _units(
     by_role = {
         each.role: sorted(
             (view for view in views if view.replica.role is each.role),
-            key=lambda view: _READINESS[view.replica.state],
+            key=_readiness,
         )
         for each in variant.roles
     }
     count = min(len(by_role[each.role]) // each.ratio for each in variant.roles)
-    beyond = [view for each in variant.roles for view in by_role[each.role][count * each.ratio :]]
+    beyond = [
+        view
+        for each in variant.roles
+        for view in by_role[each.role][count * each.ratio :]
+        if view.replica.state is ReplicaState.SERVING
+    ]
     for number in range(count):
         members = [
             view

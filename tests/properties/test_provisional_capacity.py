@@ -1,4 +1,4 @@
-"""While a replica's capacity was hardly seen, more demand still never means fewer replicas."""
+"""While a replica's capacity was hardly or never seen, more demand still never means fewer replicas."""
 
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ rates = st.floats(0.0, 1e6)
     low=st.floats(0.01, 10.0),
     serving=st.integers(0, 20),
     burn=st.none() | st.floats(0.0, 100.0),
+    is_unknown=st.booleans(),
 )
 def test_more_demand_never_means_fewer_replicas_while_capacity_is_provisional(
     *,
@@ -30,13 +31,14 @@ def test_more_demand_never_means_fewer_replicas_while_capacity_is_provisional(
     low: float,
     serving: int,
     burn: float | None,
+    is_unknown: bool,
 ) -> None:
     capacity = replace(CAPACITY, low_ratio=low, high_ratio=max(low, 1.2), is_provisional=True)
 
     def needed(requests_per_second: float) -> int:
         assessment = make_assessment(
             demand=requests_per_second,
-            fleets=(make_fleet(serving=serving, capacity=capacity),),
+            fleets=(make_fleet(serving=serving, capacity=None if is_unknown else capacity),),
             backlog_requests=backlog,
             completed_requests_per_second=completed,
             burn_rate=burn,

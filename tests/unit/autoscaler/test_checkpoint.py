@@ -1,5 +1,6 @@
 """A checkpoint is whole or not there, and decides the same anywhere."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,14 +9,17 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 from autoscaler.checkpoint import (
+    FORMAT_VERSION,
     decisions_json,
     load_checkpoint,
     save_checkpoint,
@@ -116,9 +120,10 @@ def full_state() -> ControllerState:
         lead_time_seconds=(12.25,),
         footprint_bytes=(2**40 + 1,),
         step_fit=StepFit(
-            gram=(1.0, 0.1, 1 / 3, 2.0, 5e-324, 1e300),
-            moment=(0.1, 0.2, 1 / 3),
+            gram=(1.0, 0.1, 1 / 3, 2.0, 5e-324, 1e300, 0.0, 4.0, 5.0, 6.0),
+            moment=(0.1, 0.2, 1 / 3, 0.0),
             rows=31.5,
+            is_kv_told=True,
             least_step_seconds=0.0123,
             rejected_rows=3,
         ),
@@ -278,7 +283,10 @@ def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
     ("head", "message"),
     [
         pytest.param(
-            {"format_version": 2}, "has format version 2, this program reads 1", id="newer"
+            {"format_version": 3}, "has format version 3, this program reads 2", id="newer"
+        ),
+        pytest.param(
+            {"format_version": 1}, "has format version 1, this program reads 2", id="older"
         ),
         pytest.param({"format_name": "other"}, "its format is 'other'", id="foreign"),
         pytest.param({"now": "soon"}, "valid number.* at now", id="not-a-number"),
@@ -389,3 +397,32 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(tmp_path: Path) -> N
     assert before >= NOW + 15
     save_checkpoint(tmp_path, checkpoint=checkpoint(now=before + 1))
     assert [each.name for each in tmp_path.iterdir()] == ["decide.npz"]
+
+
+def shape(kind: type) -> dict[str, dict[str, str]]:
+    """Fields and defaults of a state, and of what it is made of."""
+    found: dict[str, dict[str, str]] = {}
+    kinds = [kind]
+    while kinds:
+        each = kinds.pop()
+        if each.__name__ not in found:
+            found[each.__name__] = {field.name: repr(field.default) for field in fields(each)}
+            hints = [part for hint in get_type_hints(each).values() for part in parts(hint)]
+            kinds += [part for part in hints if isinstance(part, type) and is_dataclass(part)]
+    return found
+
+
+def parts(hint: Any) -> Iterator[Any]:
+    """A type and all that it is made of."""
+    yield hint
+    for each in get_args(hint):
+        yield from parts(each)
+
+
+def test_a_state_of_another_shape_has_another_format_version() -> None:
+    """What another build wrote would be taken for a state of now. Only fields with a default may be added
+    under the same version: then the digest is renewed here, and nothing else."""
+    text = json.dumps(shape(ControllerState), sort_keys=True)
+    text = text.replace(repr(MISSING), "required")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert (FORMAT_VERSION, digest) == (2, "25ac00fb2222")

@@ -6,6 +6,7 @@ from autoscaler.capacity.lead_time import footprint_bytes, lead_time_seconds
 from autoscaler.model.state import VariantState
 from collector.model.catalogue import ProcessTarget, Target, UrlTarget
 from support.builders import make_variant
+from support.units import make_split_variant
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,8 @@ def test_lead_time(target: Target, measured: tuple[float, ...], expected: float)
 def test_a_footprint_is_measured_once_it_can_be(measured: tuple[int, ...], expected: int) -> None:
     variant = make_variant(memory_bytes=10_000)
     assert footprint_bytes(variant, state=VariantState(footprint_bytes=measured)) == expected
+
+
+def test_what_one_engine_held_is_not_what_a_unit_holds() -> None:
+    unit = make_split_variant(memory_bytes=30_000)
+    assert footprint_bytes(unit, state=VariantState(footprint_bytes=(9000,))) == 30_000

@@ -249,6 +249,22 @@ def test_an_engine_that_begins_or_ends_to_tell_its_kv_cache_is_learned_anew() ->
         assert fitted(after[19:20], fit).rows == 1.0
 
 
+def test_a_cache_that_is_told_as_empty_is_told() -> None:
+    """A look may fall between requests, and some engines round."""
+    light = [
+        replace(each, unsaturated_replica_seconds=60.0)
+        for each in kv_runs(count=400, kv_ratios=(0.002, 0.004))
+    ]
+    first = replace(light[0], kv_replica_seconds=0.0)
+    rounded = [
+        replace(each, kv_replica_seconds=0.0) if i % 3 else each for i, each in enumerate(light)
+    ]
+    for runs in ([first, *light[1:]], rounded):
+        fit = fitted(runs)
+        assert (fit.rows > 200, fit.rejected_rows) == (True, 0)
+        assert step_times(fit) is not None
+
+
 def few_slots_run(batch: float, *, prompts: float) -> StepRun:
     return make_step_run(COSTS, batch=batch, prompt_tokens_per_second=prompts)
 

@@ -22,6 +22,8 @@ BOTH = make_service(objectives=(TTFT_OBJECTIVE, AVAILABLE))
 TWO_LATENCIES = make_service(
     objectives=(TTFT_OBJECTIVE, replace(TTFT_OBJECTIVE, sli=Sli.INTER_TOKEN_LATENCY))
 )
+WATCHED = f"time_to_first_token<={TTFT_OBJECTIVE.threshold_seconds}@{TTFT_OBJECTIVE.target_ratio}"
+LOOSER = replace(TTFT_OBJECTIVE, threshold_seconds=5.0)
 Look = tuple[float, ServiceView | None]  # seconds after NOW, what was read
 
 
@@ -67,6 +69,9 @@ def approx(bad: float, allowed: float) -> object:
             [(0, view(0)), (15, view(98, failed_requests_total=2.0))], 2.0, 1.0, id="and-failed"
         ),
         pytest.param([(0, view(5)), (15, view(5))], 0.0, 0.0, id="nothing-judged"),
+        pytest.param(
+            [(0, view(0)), (15, view(1.7e308, 1.7e308))], 0.0, 0.0, id="out-of-this-world"
+        ),
         pytest.param([(0, view(0)), (15, None), (30, view(99, 1))], 1.0, 1.0, id="a-look-missed"),
         pytest.param(
             [(0, view(0)), (15, make_view(shed_requests_total=stale(0.0)))],
@@ -102,7 +107,7 @@ def test_each_objective_is_counted_by_itself_and_the_worst_tells_the_rate() -> N
     state = after(looks, service=BOTH)
     # 20 shed: of 1 allowed by the first token, of 10 by availability.
     assert [(each.bad, each.allowed) for each in state.budgets] == [approx(20, 1), approx(20, 10)]
-    assert long_burn_rate(state) == pytest.approx(20.0)
+    assert long_burn_rate(state, objectives=BOTH.objectives) == pytest.approx(20.0)
     assert burn_rates(state, objectives=BOTH.objectives) == pytest.approx((20.0, 2.0))
 
 
@@ -115,7 +120,9 @@ def test_an_objective_with_many_events_does_not_drown_one_with_few() -> None:
     assert burn_rates(state, objectives=TWO_LATENCIES.objectives) == pytest.approx(
         (2.5, 0.0), abs=1e-3
     )
-    assert long_burn_rate(state) == pytest.approx(2.5, abs=1e-3)
+    assert long_burn_rate(state, objectives=TWO_LATENCIES.objectives) == pytest.approx(
+        2.5, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,9 +155,13 @@ def test_an_objective_that_cannot_be_judged_is_no_good_news() -> None:
 def test_other_objectives_begin_anew() -> None:
     one = after([(0, view(0)), (15, view(99, 1))])
     both = spend(one, service=BOTH, view=view(150, 50), now=NOW + 30)
+    assert long_burn_rate(one, objectives=(LOOSER,)) is None
+    assert burn_rates(both, objectives=(AVAILABLE, *SERVICE.objectives)) == pytest.approx(
+        (1.0, 1.0)
+    )
     assert both.budgets == one.budgets  # there is nothing to count from yet
     later = spend(both, service=BOTH, view=view(249, 51), now=NOW + 45)
-    assert [each.bad for each in later.budgets] == pytest.approx([1.0, 0.0])
+    assert [each.bad for each in later.budgets] == pytest.approx([2.0, 0.0], rel=1e-3)
     assert both.objective_totals is not None
     assert len(both.objective_totals.good) == 2
 
@@ -163,7 +174,9 @@ def test_a_service_without_objectives_spends_nothing() -> None:
 def test_a_quiet_time_makes_the_past_worth_less_and_is_no_good_news() -> None:
     bad = after([(0, view(0)), (15, view(0, 100))])
     quiet = spend(bad, service=SERVICE, view=view(0, 100), now=NOW + 86_415)
-    assert long_burn_rate(quiet) == pytest.approx(long_burn_rate(bad))
+    assert long_burn_rate(quiet, objectives=SERVICE.objectives) == pytest.approx(
+        long_burn_rate(bad, objectives=SERVICE.objectives)
+    )
     assert quiet.budgets[0].bad < 75.0
     assert watched_ratio(quiet) < 0.75 * watched_ratio(bad)
 
@@ -183,7 +196,8 @@ def test_three_days_ago_counts_a_third() -> None:
     ],
 )
 def test_the_long_run_rate_is_bad_over_allowed(budget: BudgetSpending, rate: float | None) -> None:
-    assert long_burn_rate(ServiceState(budgets=(budget,))) == rate
+    state = ServiceState(budgets=(replace(budget, objective=WATCHED),))
+    assert long_burn_rate(state, objectives=SERVICE.objectives) == rate
 
 
 @pytest.mark.parametrize(
