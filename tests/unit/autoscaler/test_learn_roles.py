@@ -70,6 +70,13 @@ def busy(number: int, *, prompt: float, output: float) -> tuple[ReplicaView, ...
     )
 
 
+def test_what_roles_learned_outlives_a_look_without_engines() -> None:
+    rounds = [busy(n, prompt=12_000, output=900) for n in range(3)]
+    learned, gone = after(*rounds), after(*rounds, ())
+    assert learned.role(CHAT, SPLIT, D).saturated_work_ratios
+    assert gone.roles == learned.roles
+
+
 def test_a_busy_engine_is_measured_by_its_own_part_against_its_own_cost() -> None:
     # In 30 s, two looks, each engine's page counts 24000 prompt and 1800 output tokens: prefill works
     # 24 of them at 1 ms, decode 18 at 10 ms. What the page counts beyond its part is no work of it.

@@ -77,6 +77,23 @@ def test_a_unit_is_as_ready_as_its_least_ready_engine(states, found):
     assert [each.replica.state for each in units(*views)] == found
 
 
+def test_engines_that_cannot_be_read_stand_behind_those_that_can():
+    """Else each of them would make another unit unknown."""
+    views = [make_engine_view(P, 0), make_engine_view(P, 1)]
+    views += [make_engine_view(D, n, running_requests=UNREAD) for n in (0, 1)]
+    views += [make_engine_view(D, n) for n in (2, 3)]
+    first, second = units(*views)
+    assert not isinstance(first.running_requests, Missing)
+    assert isinstance(second.running_requests, Missing)
+
+
+def test_an_engine_that_starts_beyond_the_last_whole_unit_is_not_asked():
+    whole = make_engine_views(prefill=1, decode=2)
+    (alone,) = units(*whole)
+    (beside,) = units(*whole, make_engine_view(D, 2, state=LOADING, running_requests=UNREAD))
+    assert beside.running_requests == alone.running_requests
+
+
 def test_a_unit_adds_up_what_each_role_tells_of_its_part():
     prefill = make_engine_view(
         P, prompt_tokens_total=700, output_tokens_total=7, running_requests=1, waiting_requests=3,
