@@ -52,11 +52,9 @@ class StepTimes:
     """Costs of an engine's work. Seconds."""
 
     floor_seconds: float  # of a step that gives no token
-    output_seconds_per_token: float  # more of a step per sequence in it, with the context of most
+    output_seconds_per_token: float  # more of a step per sequence in it, at the contexts of now
     prompt_seconds_per_token: float
-    kv_ratio_per_sequence: float = (
-        0.0  # share of the KV cache that the mean sequence holds; 0: not told
-    )
+    kv_ratio_per_sequence: float = 0.0  # of the KV cache, of the mean sequence; 0: not told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +86,8 @@ def add_run(fit: StepFit, run: StepRun, *, slots: int) -> StepFit:
     is_kv_told = run.kv_replica_seconds is not None
     if fit.rows == 0:
         fit = replace(fit, is_kv_told=is_kv_told)
-    if (
-        fit.is_kv_told != is_kv_told
-    ):  # whatever the load: costs found with and without it are not the same
+    # Costs found with and without the cache are not the same: at any load, the fit is of another engine.
+    if fit.is_kv_told != is_kv_told:
         return _contradicted(fit, row, step=pace.step_seconds, is_kv_told=is_kv_told)
     if _is_near(fit, row):
         return _with_row(fit, row, weight=weight)

@@ -113,9 +113,7 @@ class StepRun:
     replica_seconds: float = 0.0
     prompt_tokens: float = 0.0
     output_tokens: float = 0.0
-    kv_replica_seconds: float | None = (
-        0.0  # each times the share of its KV cache in use; None: not told
-    )
+    kv_replica_seconds: float | None = 0.0  # each times its KV cache's share in use; None: not told
     unsaturated_replica_seconds: float = 0.0  # of them: not all replicas were near saturation
     token_gaps: float = 0.0  # times between two tokens, and their sum
     token_gap_seconds: float = 0.0
