@@ -175,8 +175,11 @@ def _shown(case: Case, *, results: Path) -> Shown | None:
         start_seconds=case.start_seconds,
         mean_need_replicas=case.mean_need_replicas(),
         comparison=comparison,
-        cells_done=len({each.key for each in records}),
-        cells_count=len(wanted),
+        missing_policies=tuple(
+            policy
+            for policy in case.question.policies
+            if policy not in {line.policy for line in comparison.lines}
+        ),
     )
 
 

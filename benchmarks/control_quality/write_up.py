@@ -34,8 +34,12 @@ class Shown:
     start_seconds: float
     mean_need_replicas: float
     comparison: Comparison
-    cells_done: int
-    cells_count: int
+    missing_policies: tuple[str, ...]  # with no seed of which every knob was replayed
+
+    @property
+    def where(self) -> str:
+        """As sentences call it."""
+        return f"{self.trace}, start {self.start_seconds:g} s"
 
 
 def document(cases: Sequence[Shown], *, command: str, machine: str, target_ratio: float) -> str:
@@ -55,6 +59,7 @@ def document(cases: Sequence[Shown], *, command: str, machine: str, target_ratio
             *_summary(cases),
             "",
             *_misses(cases, target_ratio=target_ratio),
+            *_not_replayed(cases),
             *(line for each in cases for line in _case(each)),
             "",
             "* *vs Foresail*: GPU-hours of the policy at Foresail's attainment, read off the curve of all "
@@ -96,12 +101,24 @@ def _misses(cases: Sequence[Shown], *, target_ratio: float) -> Iterator[str]:
     yield ""
 
 
+def _not_replayed(cases: Sequence[Shown]) -> Iterator[str]:
+    """Cases with the same gaps in one sentence."""
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for each in cases:
+        if each.missing_policies:
+            grouped.setdefault(each.missing_policies, []).append(each.where)
+    if grouped:
+        yield "## What was not replayed"
+        yield ""
+        yield from (
+            f"* {'; '.join(where)}: {', '.join(names)}." for names, where in grouped.items()
+        )
+        yield ""
+
+
 def misses(shown: Shown, *, target_ratio: float) -> Iterator[str]:
     """What falls short in one case, a sentence each."""
-    where = f"{shown.trace}, start {shown.start_seconds:g} s"
-    ours = shown.comparison.ours
-    if shown.cells_done < shown.cells_count:
-        yield f"{where}: {shown.cells_done} of {shown.cells_count} cells were replayed; the rest is missing."
+    where, ours = shown.where, shown.comparison.ours
     if ours.attainment_ratio < target_ratio:
         yield f"{where}: {ours.attainment_ratio:.2%} attained, wanted {target_ratio:.0%}."
     for line in shown.comparison.lines:

@@ -47,4 +47,5 @@ def test_a_comparison_resumes_and_is_written_up(tmp_path):
     assert "| **foresail** | - | 1 |" in text
     assert "Foresail attained by seed: " in text
     assert "## Targets that were not reached" in text
+    assert "## What was not replayed" not in text
     assert str(tmp_path) not in text
