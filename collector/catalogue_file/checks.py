@@ -120,6 +120,32 @@ def _service_problems(
     for name, variant in service.variants.items():
         yield from _variant_problems(variant, (*path, "variants", name), file=file)
     yield from _company_problems(service, (*path, "variants"))
+    yield from _repeated_engine_problems(service, (*path, "variants"))
+
+
+def _repeated_engine_problems(service: ServicePart, path: KeyPath) -> Iterator[Problem]:
+    """An engine of two variants would be counted twice."""
+    owners: dict[str, str] = {}
+    for name, variant in service.variants.items():
+        engines = dict(_engine_urls(variant))
+        for url, where in engines.items():
+            if url in owners:
+                yield _problem(
+                    (*path, name, *where),
+                    f"repeats {url!r}, which is an engine of variant {owners[url]!r} already",
+                )
+        owners |= dict.fromkeys(engines, name)
+
+
+def _engine_urls(variant: VariantPart) -> Iterator[tuple[str, KeyPath]]:
+    """The addresses whose pages are read: with roles the target's is a router."""
+    if variant.roles is not None:
+        for role, said in variant.roles.by_role().items():
+            for index, url in enumerate(said.urls):
+                yield url, ("roles", role.value, "urls", index)
+    elif isinstance(variant.target, UrlPart):
+        for index, url in enumerate(variant.target.urls):
+            yield url, ("target", "urls", index)
 
 
 def _company_problems(service: ServicePart, path: KeyPath) -> Iterator[Problem]:

@@ -118,6 +118,14 @@ PROCESS = """\
         slots: 64
         target: {kind: process, command: [vllm, --port, "{port}"]}
 """
+WHOLE = """\
+      whole:
+        engine: vllm
+        pool: cluster
+        memory: 40GiB
+        slots: 64
+        target: {kind: url, urls: ["http://d3:8000"]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -153,6 +161,11 @@ PROCESS = """\
             '{kind: process, command: [vllm, --port, "{port}"]}',
             "split.target.kind is process, but Foresail cannot start engines of two roles; use url, so "
             "that it watches them and advises how many, or leave roles out", id="process",
+        ),
+        pytest.param(
+            "      split:\n", f"{WHOLE}      split:\n",
+            "split.roles.decode.urls[3] repeats 'http://d3:8000', which is an engine of variant 'whole' already",
+            id="one-engine-in-two-variants",
         ),
         pytest.param(
             "      split:\n", f"{PROCESS}      split:\n",
