@@ -37,14 +37,7 @@ def remember_needs(
 ) -> ControllerState:
     services = {
         each.service.name: _remember_service(
-            replace(
-                state.service(each.service.name),
-                demand_before_events=each.announced.demand_before_events,
-                last_served_timestamp_seconds=_last_served(each, state=state, now=now),
-            ),
-            need=need,
-            control=control,
-            now=now,
+            each, known=state.service(each.service.name), need=need, control=control, now=now
         )
         for each, need in zip(assessments, needs, strict=True)
     }
@@ -93,23 +86,28 @@ def _burned(
     overloaded = known.overloaded_timestamp_seconds
     if load < 1.0 and overloaded is not None and now - overloaded <= OVERLOAD_ECHO_SECONDS:
         return known
-    events = events_between(before.objective_totals, known, service=assessment.service)
+    events = events_between(
+        before.objective_totals,
+        known.objective_totals,
+        service=assessment.service,
+        tokens_per_request=known.output_tokens_per_request,
+    )
     curve = with_look(known.burn_curve, events, objectives=assessment.service.objectives, load=load)
     return replace(known, burn_curve=curve)
 
 
-def _last_served(assessment: Assessment, *, state: ControllerState, now: float) -> float | None:
-    if assessment.serving_count:
-        return now
-    return state.service(assessment.service.name).last_served_timestamp_seconds
-
-
 def _remember_service(
-    known: ServiceState, *, need: Need, control: Control, now: float
+    assessment: Assessment, *, known: ServiceState, need: Need, control: Control, now: float
 ) -> ServiceState:
     looks = _since(known.recommendations, begin=now - control.scale_in_hold_seconds, now=now)
     look = look_at(need, now=now)
-    return replace(known, recommendations=_with_look(looks, look, control=control))
+    last_served = now if assessment.serving_count else known.last_served_timestamp_seconds
+    return replace(
+        known,
+        recommendations=_with_look(looks, look, control=control),
+        demand_before_events=assessment.announced.demand_before_events,
+        last_served_timestamp_seconds=last_served,
+    )
 
 
 def _since(
@@ -137,9 +135,10 @@ def _with_look(
 
 def remember_reasons(state: ControllerState, decisions: tuple[Decision, ...]) -> ControllerState:
     services = {
-        each.service: replace(state.service(each.service), last_reason=each.reason)
+        each.service: replace(known, last_reason=each.reason)
         for each in decisions
-        if each.service in state.services  # of what is not declared nothing is remembered
+        # Of what is not declared nothing is remembered.
+        if (known := state.services.get(each.service)) and known.last_reason is not each.reason
     }
     return replace(state, services={**state.services, **services})
 

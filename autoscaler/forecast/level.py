@@ -12,14 +12,15 @@ def level(series: DemandSeries, *, window_seconds: float) -> Rates | None:
     """Mean demand of the last `window_seconds`; None when nothing in it was measured."""
     count = max(1, round(window_seconds / series.bin_seconds))
     covered = series.covered_seconds[-count:]
-    if covered.sum() <= 0:
+    seconds = covered.sum()
+    if seconds <= 0:
         return None
+
+    def mean(values: FloatArray) -> float:
+        return float((values[-count:] * covered).sum() / seconds)
+
     return Rates(
-        requests_per_second=_mean(series.requests_per_second[-count:], covered),
-        prompt_tokens_per_second=_mean(series.prompt_tokens_per_second[-count:], covered),
-        output_tokens_per_second=_mean(series.output_tokens_per_second[-count:], covered),
+        requests_per_second=mean(series.requests_per_second),
+        prompt_tokens_per_second=mean(series.prompt_tokens_per_second),
+        output_tokens_per_second=mean(series.output_tokens_per_second),
     )
-
-
-def _mean(values: FloatArray, weights: FloatArray) -> float:
-    return float((values * weights).sum() / weights.sum())

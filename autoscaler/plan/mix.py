@@ -36,6 +36,19 @@ class Part:
         """Money per hour for what one replica of the reference carries."""
         return self.cost_per_hour / self.worth
 
+    def unbounded(self) -> "Part":
+        """The same without bounds. Spelled out: `replace` takes five times as long, for every part of
+        every tick."""
+        return Part(
+            worth=self.worth,
+            is_proven=self.is_proven,
+            cost_per_hour=self.cost_per_hour,
+            lead_time_seconds=self.lead_time_seconds,
+            is_spot=self.is_spot,
+            least=0,
+            most=int(MAX_REPLICAS),
+        )
+
 
 Parts = tuple[Part, ...]
 

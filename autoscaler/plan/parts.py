@@ -5,7 +5,6 @@ bounds. Between what was found out about each variant and `mix`, which knows num
 """
 
 import math
-from dataclasses import replace
 
 from autoscaler.model.assessment import Assessment, Fleet
 from autoscaler.model.demand import Rates
@@ -117,4 +116,4 @@ def unbounded_parts(parts: Parts, *, supply: Counts, wanted: Wanted) -> Parts:
         for part, count in zip(parts, supply, strict=True)
     ):
         return parts
-    return tuple(replace(part, least=0, most=int(MAX_REPLICAS)) for part in parts)
+    return tuple(part.unbounded() for part in parts)

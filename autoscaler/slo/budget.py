@@ -40,19 +40,29 @@ def spend(
     totals = _totals(service, view=view, now=now)
     if totals is None:
         return state
-    after = replace(state, objective_totals=totals)
-    events = events_between(state.objective_totals, after, service=service)
-    if events is None:
-        return after
-    return replace(after, budgets=_spent(state.budgets, service=service, events=events))
+    events = events_between(
+        state.objective_totals,
+        totals,
+        service=service,
+        tokens_per_request=state.output_tokens_per_request,
+    )
+    budgets = state.budgets
+    if events is not None:
+        budgets = _spent(budgets, service=service, events=events)
+    return replace(state, objective_totals=totals, budgets=budgets)
 
 
 def events_between(
-    before: ObjectiveTotals | None, known: ServiceState, *, service: Service
+    before: ObjectiveTotals | None,
+    after: ObjectiveTotals | None,
+    *,
+    service: Service,
+    tokens_per_request: float | None,
 ) -> Events | None:
-    """What was counted from one look to the one that `known` remembers; None where that is not known, or
-    a counter fell."""
-    after = known.objective_totals
+    """What was counted from one look to a later one; None where that is not known, or a counter fell.
+
+    `tokens_per_request`: of the answers of these minutes; None: not known.
+    """
     if before is None or after is None or len(before.good) != len(after.good):
         return None
     judged = tuple(b - a for a, b in zip(before.judged, after.judged, strict=True))
@@ -60,7 +70,10 @@ def events_between(
     is_new = len(judged) != len(service.objectives)  # of another catalogue
     if is_new or after.seconds <= before.seconds or not all(map(_is_amount, (*judged, *good))):
         return None
-    events = tuple(_events_per_request(each, state=known) for each in service.objectives)
+    events = tuple(
+        _events_per_request(each, tokens_per_request=tokens_per_request)
+        for each in service.objectives
+    )
     bad = (max(0.0, all_ - fine) for all_, fine in zip(judged, good, strict=True))
     return Events(
         seconds=after.seconds - before.seconds,
@@ -73,12 +86,11 @@ def _is_amount(value: float) -> bool:
     return 0.0 <= value < math.inf
 
 
-def _events_per_request(objective: Objective, *, state: ServiceState) -> float:
-    """As many tokens as answers have these minutes; 1 while that is not known, and for all that is
-    counted by the request anyhow."""
+def _events_per_request(objective: Objective, *, tokens_per_request: float | None) -> float:
+    """1 while the lengths are not known, and for all that is counted by the request anyhow."""
     if objective.sli is not Sli.INTER_TOKEN_LATENCY:
         return 1.0
-    return max(1.0, state.output_tokens_per_request or 1.0)
+    return max(1.0, tokens_per_request or 1.0)
 
 
 def long_burn_rate(state: ServiceState, *, objectives: tuple[Objective, ...]) -> float | None:

@@ -96,5 +96,5 @@ class History:
         if bins is None or row is None:
             return np.zeros(0), np.zeros(0)
         sums, covered = bins.sums[row, -count:], bins.covered_seconds[row, -count:]
-        rates = np.divide(sums, covered, out=np.zeros_like(sums), where=covered > 0)
-        return np.minimum(rates, MAX_PER_SECOND), covered
+        rates = np.divide(sums, covered, out=np.zeros(sums.shape, sums.dtype), where=covered > 0)
+        return np.minimum(rates, MAX_PER_SECOND, out=rates), covered
