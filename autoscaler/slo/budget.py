@@ -132,7 +132,7 @@ def watched_ratio(state: ServiceState) -> float:
 def _spent(
     budgets: tuple[BudgetSpending, ...], *, service: Service, events: Events
 ) -> tuple[BudgetSpending, ...]:
-    """Each objective by itself: one counts requests, another tokens."""
+    """Each objective by itself: one that is kept must not hide one that is not."""
     objectives = service.objectives
     known = _known(budgets, objectives=objectives)
     return tuple(
